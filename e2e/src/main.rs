@@ -1,0 +1,60 @@
+//! `worldkeeper-e2e`: the scenarios, the demo and the benchmarks, on a real Kubernetes.
+
+mod bench;
+mod demo;
+mod harness;
+mod install;
+mod scenarios;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use tracing_subscriber::EnvFilter;
+
+/// Worldkeeper on a real Kubernetes: scenarios, demo and benchmarks.
+#[derive(Debug, Parser)]
+#[command(name = "worldkeeper-e2e", version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run scenarios
+    Run(harness::runner::RunArgs),
+    /// Show a fleet that follows its players
+    Demo(demo::DemoArgs),
+    /// Bring up cluster, images and operator
+    Install(install::InstallArgs),
+    /// Measure
+    Bench(bench::BenchArgs),
+    /// Answer as the agent of every pod on fake nodes
+    #[command(hide = true)]
+    FakeAgent(bench::fake_agent::FakeAgentArgs),
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    tracing_subscriber::fmt()
+        .with_env_filter(
+            EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn")),
+        )
+        .with_writer(std::io::stderr)
+        .init();
+    let passed = match Cli::parse().command {
+        Command::Run(args) => harness::runner::run(&args, scenarios::ALL).await,
+        Command::Demo(args) => demo::run(args).await.map(|()| true),
+        Command::Install(args) => install::run(args).await.map(|()| true),
+        Command::Bench(args) => bench::run(&args).await.map(|()| true),
+        Command::FakeAgent(args) => bench::fake_agent::run(&args).await.map(|()| true),
+    };
+    match passed {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("worldkeeper-e2e: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

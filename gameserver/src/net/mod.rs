@@ -1,0 +1,14 @@
+//! The players' side of the network.
+//!
+//! Tokio accepts, shakes hands and reads ([`listen`], `connection`); one thread writes to all sockets
+//! in a fixed order ([`Sender`]), because at some thousand messages a tick a task switch for each
+//! costs more than the message. Between them stands a [`Link`] per connection.
+
+mod connection;
+mod link;
+pub mod listen;
+mod sender;
+pub mod websocket;
+
+pub use link::{CloseWith, Link};
+pub use sender::{Sender, Senders};

@@ -1,0 +1,187 @@
+//! Puts the parts together: a world, its players' port, its agent.
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use thiserror::Error;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::oneshot;
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use crate::agent::socket::Socket;
+use crate::agent::{self, Agent, Gate};
+use crate::config::Config;
+use crate::game::{self, Game, StartError};
+use crate::metrics::Metrics;
+use crate::net::{Senders, listen};
+
+/// Why the server does not run, or no more.
+#[derive(Debug, Error)]
+pub enum ServeError {
+    /// A port cannot be had.
+    #[error("cannot listen on {address}: {source}; end what uses the port, or set {key} (environment: {variable})")]
+    Port {
+        /// Where.
+        address: SocketAddr,
+        /// The key that sets it.
+        key: &'static str,
+        /// The variable that sets it.
+        variable: &'static str,
+        /// Why.
+        source: io::Error,
+    },
+    /// The agent's unix socket cannot be had.
+    #[error("cannot open the socket {}: {source}; set agent.socket to a file in a folder that exists and may be written (environment: WORLDKEEPER_AGENT__SOCKET)", path.display())]
+    Socket {
+        /// Where.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The system gives no thread.
+    #[error("the system gives no thread: {0}")]
+    Thread(io::Error),
+    /// Signals cannot be received.
+    #[error("signals cannot be received: {0}")]
+    Signal(io::Error),
+    /// The world could not be made, or broke.
+    #[error(transparent)]
+    World(#[from] StartError),
+    /// The tick thread went without a word.
+    #[error("the world's thread is gone")]
+    Gone,
+}
+
+/// A server that runs.
+#[derive(Debug)]
+pub struct Running {
+    /// Where players connect.
+    pub players: SocketAddr,
+    /// Where the agent listens.
+    pub agent: SocketAddr,
+    /// The world.
+    pub game: Game,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
+    ended: oneshot::Receiver<Result<(), StartError>>,
+    stop: CancellationToken,
+    tasks: Vec<tokio::task::JoinHandle<()>>,
+    senders: Senders,
+}
+
+/// Starts everything.
+///
+/// # Errors
+/// A port, the socket or a thread cannot be had.
+pub async fn start(config: Config) -> Result<Running, ServeError> {
+    let metrics = Arc::new(Metrics::new(&config.world));
+    let address = SocketAddr::new(config.server.host, config.server.port);
+    let listener = listen::bind(address).map_err(|source| ServeError::Port {
+        address,
+        key: "server.port",
+        variable: "WORLDKEEPER_SERVER__PORT",
+        source,
+    })?;
+    let address = SocketAddr::new(config.agent.host, config.agent.port);
+    let agent_error = |source| ServeError::Port {
+        address,
+        key: "agent.port",
+        variable: "WORLDKEEPER_AGENT__PORT",
+        source,
+    };
+    let agent_listener = listen::bind(address).map_err(agent_error)?;
+    let agent_address = agent_listener.local_addr().map_err(agent_error)?;
+    let players = listener.local_addr().map_err(agent_error)?;
+    let socket = match &config.agent.socket {
+        None => None,
+        Some(path) => Some(Socket::bind(path).map_err(|source| ServeError::Socket {
+            path: path.clone(),
+            source,
+        })?),
+    };
+    if config.agent.auth.is_none() {
+        warn!("agent.jwks_file is not set: every call under /agent/v1 is refused");
+    }
+
+    let (game, inbox) = Game::new();
+    let senders = Senders::start(config.server.silence_timeout, metrics.clone())
+        .map_err(ServeError::Thread)?;
+    let stop = CancellationToken::new();
+    let mut tasks = Vec::new();
+    let agent = Agent {
+        gate: Gate::new(config.agent.auth.as_ref(), &config.world, metrics.clone()),
+        game: game.clone(),
+        metrics: metrics.clone(),
+    };
+    tasks.push(tokio::spawn(agent::run(agent_listener, agent, stop.clone())));
+    if let Some(socket) = socket {
+        tasks.push(tokio::spawn(socket.run(game.clone(), stop.clone())));
+    }
+    tasks.push(tokio::spawn(listen::run(
+        listener,
+        config.server.clone(),
+        game.clone(),
+        metrics.clone(),
+        stop.clone(),
+    )));
+    info!(%players, agent = %agent_address, version = crate::VERSION, "listening");
+    let ended = game::start(config, metrics.clone(), senders.sender(), inbox)
+        .map_err(ServeError::Thread)?;
+    Ok(Running {
+        players,
+        agent: agent_address,
+        game,
+        metrics,
+        ended,
+        stop,
+        tasks,
+        senders,
+    })
+}
+
+impl Running {
+    /// Serves until SIGTERM or SIGINT has closed the world. A second signal closes it at once.
+    ///
+    /// # Errors
+    /// The world broke.
+    pub async fn until_signal(mut self) -> Result<(), ServeError> {
+        let mut term = signal(SignalKind::terminate()).map_err(ServeError::Signal)?;
+        let mut interrupt = signal(SignalKind::interrupt()).map_err(ServeError::Signal)?;
+        let result = loop {
+            tokio::select! {
+                ended = &mut self.ended => break ended,
+                _ = term.recv() => info!("SIGTERM"),
+                _ = interrupt.recv() => info!("SIGINT"),
+            }
+            self.game.close();
+        };
+        self.finish(result).await
+    }
+
+    /// Closes the world and waits for its end.
+    ///
+    /// # Errors
+    /// The world broke.
+    pub async fn close(mut self) -> Result<(), ServeError> {
+        self.game.close();
+        let result = (&mut self.ended).await;
+        self.finish(result).await
+    }
+
+    async fn finish(
+        self,
+        ended: Result<Result<(), StartError>, oneshot::error::RecvError>,
+    ) -> Result<(), ServeError> {
+        self.stop.cancel();
+        for task in self.tasks {
+            // All of them end with `stop`; a bug must not keep the pod from ending.
+            let _ = tokio::time::timeout(Duration::from_secs(1), task).await;
+        }
+        drop(self.senders);
+        ended.map_err(|_| ServeError::Gone)?.map_err(ServeError::World)
+    }
+}
