@@ -140,7 +140,13 @@ impl Stage {
 /// A copy of all objects, kept up to date for as long as this program runs.
 fn store<K>(api: Api<K>) -> Store<K>
 where
-    K: Resource<DynamicType = ()> + Clone + std::fmt::Debug + DeserializeOwned + Send + Sync + 'static,
+    K: Resource<DynamicType = ()>
+        + Clone
+        + std::fmt::Debug
+        + DeserializeOwned
+        + Send
+        + Sync
+        + 'static,
 {
     let (store, writer) = reflector::store();
     let events = watcher(api, watcher::Config::default())
@@ -201,7 +207,11 @@ async fn play(
                 fleet: fleet.as_deref(),
                 servers: &servers,
                 bots: status.as_ref(),
-                caption: if bots.is_some() { scene.caption } else { "Nobody plays." },
+                caption: if bots.is_some() {
+                    scene.caption
+                } else {
+                    "Nobody plays."
+                },
                 news: &news,
                 seconds: (elapsed.as_secs(), length.as_secs()),
             }
@@ -234,16 +244,28 @@ async fn assault(cluster: &Cluster, servers: &[&GameServer]) -> Result<Option<St
         return Ok(None);
     };
     let mut delete = cluster.kubectl()?;
-    delete.args(["delete", "pod", &pod, "--namespace", NAMESPACE, "--wait=false"]);
+    delete.args([
+        "delete",
+        "pod",
+        &pod,
+        "--namespace",
+        NAMESPACE,
+        "--wait=false",
+    ]);
     let answer = match tool::run(&mut delete).await {
         Ok(_) => "NOT refused".into(),
         Err(refused) => {
             let refused = refused.to_string();
             let reason = refused.rsplit_once("denied request: ");
-            format!("refused: {}", reason.map_or(refused.as_str(), |(_, reason)| reason))
+            format!(
+                "refused: {}",
+                reason.map_or(refused.as_str(), |(_, reason)| reason)
+            )
         }
     };
-    Ok(Some(format!("kubectl delete pod {pod} ({players} players inside): {answer}")))
+    Ok(Some(format!(
+        "kubectl delete pod {pod} ({players} players inside): {answer}"
+    )))
 }
 
 /// Host ports are allowed in privileged namespaces only; what else the restricted level would not
@@ -286,7 +308,11 @@ async fn apply_sample(cluster: &Cluster, images: &Images) -> Result<()> {
 fn farewell(cluster: &Cluster) {
     let kubeconfig = cluster.kubeconfig.display();
     let mut path = String::new();
-    if let Some(folder) = cluster.kubectl.parent().filter(|folder| folder.is_absolute()) {
+    if let Some(folder) = cluster
+        .kubectl
+        .parent()
+        .filter(|folder| folder.is_absolute())
+    {
         path = format!(" PATH={}:$PATH", folder.display());
     }
     println!(

@@ -14,14 +14,30 @@ pub(crate) struct Scene {
 }
 
 const SCENES: [Scene; 6] = [
-    scene(0, 0, "The fleet stands at its minimum, and nobody plays yet."),
+    scene(
+        0,
+        0,
+        "The fleet stands at its minimum, and nobody plays yet.",
+    ),
     scene(60, 25, "The first players come."),
-    scene(200, 60, "More come: the fleet grows before its seats run out."),
+    scene(
+        200,
+        60,
+        "More come: the fleet grows before its seats run out.",
+    ),
     Scene {
         assault: true,
-        ..scene(450, 75, "The busiest time. Somebody deletes a pod with players inside.")
+        ..scene(
+            450,
+            75,
+            "The busiest time. Somebody deletes a pod with players inside.",
+        )
     },
-    scene(600, 20, "Players leave: the fleet marks worlds to go, and ends each once nobody is inside."),
+    scene(
+        600,
+        20,
+        "Players leave: the fleet marks worlds to go, and ends each once nobody is inside.",
+    ),
     scene(880, 20, "The rest plays on in the worlds that stay."),
 ];
 

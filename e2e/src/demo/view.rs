@@ -61,12 +61,17 @@ impl Scenery<'_> {
                 line.push_str(&format!(", {count} {what}"));
             }
         }
-        format!("{line}  {} players on {} seats", status.players, status.capacity)
+        format!(
+            "{line}  {} players on {} seats",
+            status.players, status.capacity
+        )
     }
 
     fn autoscaling(&self) -> Option<&str> {
         let conditions = &self.fleet?.status.as_ref()?.conditions;
-        let found = conditions.iter().find(|found| found.type_ == AUTOSCALING_ACTIVE)?;
+        let found = conditions
+            .iter()
+            .find(|found| found.type_ == AUTOSCALING_ACTIVE)?;
         Some(found.message.as_str())
     }
 
@@ -74,7 +79,9 @@ impl Scenery<'_> {
         let mut servers = self.servers.to_vec();
         servers.sort_by_key(|server| server.spec.world.seed);
         let rows = servers.into_iter().map(row).collect::<Vec<_>>();
-        let titles = ["WORLD", "SEED", "STATE", "EPOCH", "NODE", "ADDRESS", "PLAYERS"];
+        let titles = [
+            "WORLD", "SEED", "STATE", "EPOCH", "NODE", "ADDRESS", "PLAYERS",
+        ];
         table(&titles.map(str::to_owned), &rows)
     }
 }
@@ -134,7 +141,12 @@ fn bots(status: &Status) -> String {
 
 fn table<const N: usize>(titles: &[String; N], rows: &[[String; N]]) -> Vec<String> {
     let all = || std::iter::once(titles).chain(rows);
-    let width = |column: usize| all().map(|row| row[column].chars().count()).max().unwrap_or(0);
+    let width = |column: usize| {
+        all()
+            .map(|row| row[column].chars().count())
+            .max()
+            .unwrap_or(0)
+    };
     let widths: Vec<usize> = (0..N).map(width).collect();
     all()
         .map(|row| {
@@ -241,7 +253,11 @@ f-11   11    -      0      -     -                 -
 
     #[test]
     fn the_busiest_world_has_players() {
-        let servers = [ready(1, 0, "True"), ready(2, 5, "True"), ready(3, 4, "True")];
+        let servers = [
+            ready(1, 0, "True"),
+            ready(2, 5, "True"),
+            ready(3, 4, "True"),
+        ];
         let all: Vec<&GameServer> = servers.iter().collect();
         assert_eq!(busiest(&all), Some(("f-2-2".into(), 5)));
         assert_eq!(busiest(&all[..1]), None);

@@ -54,6 +54,8 @@ pub(crate) enum Choice {
     Fill,
     /// The emptiest.
     Spread,
+    /// As `Fill`; and who loses a connection takes it up again.
+    FillAndReturn,
 }
 
 impl Bots {
@@ -68,8 +70,10 @@ impl Bots {
         let program = super::programs::find("worldkeeper-bots")?;
         let mut command = Process::new(&program);
         command.args(["fleet", "--worlds", "-", "--name-prefix", name]);
-        if matches!(choice, Choice::Spread) {
-            command.arg("--spread");
+        match choice {
+            Choice::Fill => {}
+            Choice::Spread => drop(command.arg("--spread")),
+            Choice::FillAndReturn => drop(command.arg("--reconnect")),
         }
         let mut child = command
             .arg("--out")

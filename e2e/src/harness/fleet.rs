@@ -186,6 +186,13 @@ pub(crate) fn node_of(server: &GameServer) -> Option<&str> {
         .and_then(|status| status.node_name.as_deref())
 }
 
+pub(crate) fn pod_of(server: &GameServer) -> Option<&str> {
+    server
+        .status
+        .as_ref()
+        .and_then(|status| status.pod_name.as_deref())
+}
+
 fn find<'a>(conditions: &'a [Condition], type_: &str) -> Option<&'a Condition> {
     conditions.iter().find(|condition| condition.type_ == type_)
 }

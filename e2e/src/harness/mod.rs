@@ -14,6 +14,7 @@ pub(crate) mod judge;
 pub(crate) mod machine;
 pub(crate) mod operator;
 pub(crate) mod programs;
+pub(crate) mod proxy;
 pub(crate) mod runner;
 pub(crate) mod sweep;
 pub(crate) mod verdict;

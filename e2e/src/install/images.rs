@@ -1,8 +1,7 @@
 //! The images of the operator and the world server, made here and put on the nodes.
 
 use std::{
-    env,
-    fs::{self, File},
+    env, fs,
     path::{Path, PathBuf},
 };
 
@@ -119,9 +118,7 @@ pub(crate) async fn build() -> Result<Images> {
     tool::step("compiling the release binaries");
     compile().await?;
     let folder = checkout::root()?.join("target/images");
-    fs::create_dir_all(&folder)?;
-    let lock = File::create(folder.join("lock"))?;
-    let lock = tokio::task::spawn_blocking(move || lock.lock().map(|()| lock)).await??;
+    let lock = tool::lock(folder.join("lock")).await?;
     let builder = Builder { folder };
     builder.ensure_buildah().await?;
     let base = builder.base().await?;

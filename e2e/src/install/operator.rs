@@ -20,6 +20,8 @@ const LIMIT: Duration = Duration::from_secs(180);
 /// # Errors
 /// When something is refused, or the operator does not become ready: with its pods and its log.
 pub(crate) async fn install(cluster: &Cluster, images: &Images, values: Value) -> Result<()> {
+    // Helm does not wait for a change of the same release that is under way: it fails.
+    let _lock = tool::lock(checkout::root()?.join("target/e2e/install.lock")).await?;
     tool::step("applying the CRDs");
     apply_crds(cluster).await?;
     create_namespace(cluster).await?;

@@ -2,7 +2,8 @@
 
 use std::{
     ffi::OsStr,
-    path::Path,
+    fs::{self, File, TryLockError},
+    path::{Path, PathBuf},
     process::Stdio,
     sync::LazyLock,
     time::{Duration, Instant},
@@ -101,6 +102,31 @@ pub(crate) async fn run_visibly(command: &mut Command) -> Result<()> {
         return Ok(());
     }
     bail!("{} failed ({status})", describe(command))
+}
+
+/// Waits until no other process holds this file, and holds it as long as the answer lives.
+///
+/// # Errors
+/// When the file cannot be made.
+pub(crate) async fn lock(path: PathBuf) -> Result<File> {
+    let at = path.display().to_string();
+    let take = move || {
+        if let Some(folder) = path.parent() {
+            fs::create_dir_all(folder)?;
+        }
+        let file = File::create(&path)?;
+        if let Err(TryLockError::WouldBlock) = file.try_lock() {
+            step(format!(
+                "waiting for another process that holds {}",
+                path.display()
+            ));
+            file.lock()?;
+        }
+        Ok::<_, std::io::Error>(file)
+    };
+    tokio::task::spawn_blocking(take)
+        .await?
+        .with_context(|| format!("cannot lock {at}"))
 }
 
 /// Is this program found on the search path?

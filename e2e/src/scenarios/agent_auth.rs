@@ -380,7 +380,7 @@ async fn rotates(ctx: &Ctx, target: &Target) -> Result<()> {
             KEYS_SECRET,
             "another key to sign",
             overlap * 2 + SOON,
-            |seen: Option<&Secret>| match seen.and_then(|secret| signing(secret)) {
+            |seen: Option<&Secret>| match seen.and_then(signing) {
                 Some(kid) if kid != old => Ok(()),
                 other => Err(format!("{other:?} signs")),
             },

@@ -4,6 +4,7 @@ mod agent_auth;
 mod apply;
 mod bad_specs;
 mod broken_image;
+mod chart;
 mod delete;
 mod follow_players;
 mod identity;
@@ -92,6 +93,12 @@ pub(crate) const ALL: &[Scenario] = &[
         "the leader killed while it scales: nothing twice, nobody thrown out",
         exclusive,
         own_cluster
+    ),
+    scenario!(
+        "chart",
+        chart,
+        "what protects worlds cannot be taken away; uninstalling is refused while there are worlds",
+        exclusive
     ),
     scenario!(
         "node-loss",

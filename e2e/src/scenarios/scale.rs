@@ -1,6 +1,7 @@
 //! Scaled up and down. A populated world that is to go stops joins, keeps its players, and ends only
 //! once they have left; scaled up again meanwhile, it is taken back.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
@@ -13,6 +14,7 @@ use crate::harness::Ctx;
 use crate::harness::bots::{Bots, Choice, way_in};
 use crate::harness::context::{SOON, Security};
 use crate::harness::fleet::{self, Fleet};
+use crate::harness::proxy::Proxy;
 use crate::harness::verdict::{Trial, now};
 
 /// For which a populated world that is to go must stand.
@@ -37,17 +39,21 @@ pub(super) async fn run(ctx: Ctx) -> Result<()> {
     bots.players_in(&full_world, 3).await?;
     bots.players_in(&thin_world, 1).await?;
     bots.until_connected(4).await?;
+    let (returning, way) = returning_player(&ctx, thin).await?;
     let trial = Trial::begin([full_world.clone(), thin_world.clone()]);
     counted(&ctx, full, 3).await?;
-    counted(&ctx, thin, 1).await?;
+    counted(&ctx, thin, 2).await?;
 
     ctx.scale("game", 1).await?;
     until_left(&ctx, &[thin, full]).await?;
     until_draining(&ctx, thin).await?;
     ctx.say("the empty worlds are gone, the emptier populated one drains");
     refuses_joins(&ctx, thin).await?;
+    way.cut();
+    comes_back(&ctx, thin, returning).await?;
+    counted(&ctx, thin, 1).await?;
     stands(&ctx, thin, full).await?;
-    ctx.say("it refuses joins and stands with its player inside");
+    ctx.say("it refuses newcomers, let back in who had lost the connection, and stands with its player inside");
 
     ctx.scale("game", 2).await?;
     ctx.world_until(
@@ -166,6 +172,46 @@ async fn until_draining(ctx: &Ctx, world: &GameServer) -> Result<()> {
         },
     )
     .await
+}
+
+/// A player whose way to the world can be cut.
+async fn returning_player(ctx: &Ctx, world: &GameServer) -> Result<(Bots, Proxy)> {
+    let mut target = way_in(world).context("the world has no address")?;
+    let real = SocketAddr::new(target.address.parse()?, target.port);
+    let way = Proxy::start(real).await?;
+    target.address = way.address.ip().to_string();
+    target.port = way.address.port();
+    let bots = Bots::start(&ctx.folder, "returning", Choice::FillAndReturn)?;
+    bots.set(vec![target]).await?;
+    bots.players(1).await?;
+    bots.until_connected(1).await?;
+    Ok((bots, way))
+}
+
+/// Who was inside when joins stopped may take up a lost connection; then the player leaves.
+async fn comes_back(ctx: &Ctx, world: &GameServer, bots: Bots) -> Result<()> {
+    bots.until("the lost connection to be taken up again", SOON, |status| {
+        if status.joined == 2 && status.connected == 1 {
+            Ok(())
+        } else {
+            Err(crate::harness::bots::describe(status))
+        }
+    })
+    .await?;
+    counted(ctx, world, 2).await?;
+    bots.leave().await?;
+    let record = bots.stop().await?;
+    ensure!(
+        record.summary.resumed == 1,
+        "it came back as someone new: {:?}",
+        record.summary
+    );
+    ensure!(
+        record.summary.refused.is_empty(),
+        "it was refused: {:?}",
+        record.summary.refused
+    );
+    Ok(())
 }
 
 /// A newcomer at a draining world's door is told that joins are stopped.

@@ -121,6 +121,14 @@ pub enum LogFormat {
 }
 
 impl Config {
+    /// What a process without a file and an environment gets.
+    ///
+    /// # Errors
+    /// Never: a test holds that the defaults are allowed.
+    pub fn defaults() -> Result<Self, ConfigError> {
+        Self::check(File::default())
+    }
+
     /// From the defaults, the file if there is one, and this process' environment.
     ///
     /// # Errors

@@ -22,6 +22,7 @@ fn load(toml: &str, env: &[(&str, &str)]) -> Result<Config, String> {
 #[test]
 fn defaults_are_a_world() {
     let config = load("", &[]).unwrap();
+    assert_eq!(config, Config::defaults().unwrap());
     assert_eq!(config.world.name.as_str(), "local/world");
     assert_eq!((config.server.port, config.agent.port), (7777, 9090));
     assert_eq!(config.agent.auth, None);
