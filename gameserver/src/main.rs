@@ -79,7 +79,10 @@ fn host(config: Config) -> anyhow::Result<()> {
         .enable_all()
         .build()
         .context("the system gives no thread")?;
-    let result = runtime.block_on(async { serve::start(config).await?.until_signal().await });
+    let result = runtime.block_on(async {
+        let signals = serve::Signals::install()?;
+        serve::start(config).await?.until(signals).await
+    });
     // Connections that have not noticed yet have had their time.
     runtime.shutdown_timeout(Duration::from_millis(100));
     if let Err(error) = &result {
@@ -114,7 +117,9 @@ fn ask_to_drain(config: &Config, timeout_seconds: u32) -> anyhow::Result<()> {
         "agent.socket is not set: set it as the server's is (environment: WORLDKEEPER_AGENT__SOCKET)",
     )?;
     let limit = Duration::from_secs(timeout_seconds.into());
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
     match runtime.block_on(drain(socket, limit))? {
         Drained::Empty => println!("drained: nobody is inside"),
         Drained::Closing => println!("the world is closing"),

@@ -3,8 +3,8 @@
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
-use prometheus_client::encoding::text::encode;
 use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
@@ -163,7 +163,9 @@ impl Metrics {
             key_failures: Counter::default(),
         };
         for format in [Format::Binary, Format::Json] {
-            metrics.messages_sent.get_or_create_owned(&FormatLabel::new(format));
+            metrics
+                .messages_sent
+                .get_or_create_owned(&FormatLabel::new(format));
         }
         metrics.register(world);
         metrics
@@ -182,30 +184,118 @@ impl Metrics {
             ]),
         );
         let tick_help = "Compute time of a tick: inputs, simulation, area of interest, encoding";
-        r.register_with_unit("tick_duration", tick_help, Unit::Seconds, self.tick_seconds.clone());
-        r.register("ticks_caught_up", "Ticks that started late and were caught up", self.ticks_caught_up.clone());
-        r.register_with_unit("wall_time_dropped", "Wall time dropped because the world could not keep up", Unit::Seconds, self.wall_time_dropped.clone());
-        r.register("players", "Players inside, waiting for their connection or not", self.players.clone());
-        r.register("players_resuming", "Players inside whose connection is lost", self.resuming.clone());
+        r.register_with_unit(
+            "tick_duration",
+            tick_help,
+            Unit::Seconds,
+            self.tick_seconds.clone(),
+        );
+        r.register(
+            "ticks_caught_up",
+            "Ticks that started late and were caught up",
+            self.ticks_caught_up.clone(),
+        );
+        r.register_with_unit(
+            "wall_time_dropped",
+            "Wall time dropped because the world could not keep up",
+            Unit::Seconds,
+            self.wall_time_dropped.clone(),
+        );
+        r.register(
+            "players",
+            "Players inside, waiting for their connection or not",
+            self.players.clone(),
+        );
+        r.register(
+            "players_resuming",
+            "Players inside whose connection is lost",
+            self.resuming.clone(),
+        );
         r.register("capacity", "Seats", self.capacity.clone());
-        r.register("connections", "Open connections on the player port", self.connections.clone());
+        r.register(
+            "connections",
+            "Open connections on the player port",
+            self.connections.clone(),
+        );
         r.register("joins", "New players let in", self.joins.clone());
-        r.register("resumes", "Players that came back to their body", self.resumes.clone());
+        r.register(
+            "resumes",
+            "Players that came back to their body",
+            self.resumes.clone(),
+        );
         r.register("leaves", "Bodies gone, by cause", self.leaves.clone());
-        r.register("lost_connections", "Connections lost while the player was inside", self.lost_connections.clone());
-        r.register("refusals", "Connections not let in, by reason", self.refusals.clone());
-        r.register("kicks", "Connections ended by the server, by reason", self.kicks.clone());
-        r.register("bad_messages", "Messages from clients that were not understood, by category", self.bad_messages.clone());
-        r.register("failed_handshakes", "Connections that ended before the WebSocket was open, by reason", self.failed_handshakes.clone());
-        r.register("messages_received", "WebSocket messages from clients", self.messages_received.clone());
-        r.register_with_unit("received", "Bytes from clients", Unit::Bytes, self.bytes_received.clone());
-        r.register("messages_sent", "WebSocket messages to clients, by format", self.messages_sent.clone());
-        r.register_with_unit("sent", "Bytes to clients", Unit::Bytes, self.bytes_sent.clone());
-        r.register("updates_skipped", "Updates not written because the client had not taken the one before", self.updates_skipped.clone());
-        r.register("inputs_stale", "Inputs passed over because a newer one had been received", self.inputs_stale.clone());
-        r.register("agent_refusals", "Agent calls refused, by reason", self.agent_refusals.clone());
-        r.register("agent_streams", "Open watch streams", self.agent_streams.clone());
-        r.register("agent_key_failures", "Failures to read the operator's keys", self.key_failures.clone());
+        r.register(
+            "lost_connections",
+            "Connections lost while the player was inside",
+            self.lost_connections.clone(),
+        );
+        r.register(
+            "refusals",
+            "Connections not let in, by reason",
+            self.refusals.clone(),
+        );
+        r.register(
+            "kicks",
+            "Connections ended by the server, by reason",
+            self.kicks.clone(),
+        );
+        r.register(
+            "bad_messages",
+            "Messages from clients that were not understood, by category",
+            self.bad_messages.clone(),
+        );
+        r.register(
+            "failed_handshakes",
+            "Connections that ended before the WebSocket was open, by reason",
+            self.failed_handshakes.clone(),
+        );
+        r.register(
+            "messages_received",
+            "WebSocket messages from clients",
+            self.messages_received.clone(),
+        );
+        r.register_with_unit(
+            "received",
+            "Bytes from clients",
+            Unit::Bytes,
+            self.bytes_received.clone(),
+        );
+        r.register(
+            "messages_sent",
+            "WebSocket messages to clients, by format",
+            self.messages_sent.clone(),
+        );
+        r.register_with_unit(
+            "sent",
+            "Bytes to clients",
+            Unit::Bytes,
+            self.bytes_sent.clone(),
+        );
+        r.register(
+            "updates_skipped",
+            "Updates not written because the client had not taken the one before",
+            self.updates_skipped.clone(),
+        );
+        r.register(
+            "inputs_stale",
+            "Inputs passed over because a newer one had been received",
+            self.inputs_stale.clone(),
+        );
+        r.register(
+            "agent_refusals",
+            "Agent calls refused, by reason",
+            self.agent_refusals.clone(),
+        );
+        r.register(
+            "agent_streams",
+            "Open watch streams",
+            self.agent_streams.clone(),
+        );
+        r.register(
+            "agent_key_failures",
+            "Failures to read the operator's keys",
+            self.key_failures.clone(),
+        );
     }
 
     /// Everything, as `/metrics` shows it.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use thiserror::Error;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
@@ -23,7 +23,9 @@ use crate::net::{Senders, listen};
 #[derive(Debug, Error)]
 pub enum ServeError {
     /// A port cannot be had.
-    #[error("cannot listen on {address}: {source}; end what uses the port, or set {key} (environment: {variable})")]
+    #[error(
+        "cannot listen on {address}: {source}; end what uses the port, or set {key} (environment: {variable})"
+    )]
     Port {
         /// Where.
         address: SocketAddr,
@@ -117,7 +119,11 @@ pub async fn start(config: Config) -> Result<Running, ServeError> {
         game: game.clone(),
         metrics: metrics.clone(),
     };
-    tasks.push(tokio::spawn(agent::run(agent_listener, agent, stop.clone())));
+    tasks.push(tokio::spawn(agent::run(
+        agent_listener,
+        agent,
+        stop.clone(),
+    )));
     if let Some(socket) = socket {
         tasks.push(tokio::spawn(socket.run(game.clone(), stop.clone())));
     }
@@ -143,14 +149,37 @@ pub async fn start(config: Config) -> Result<Running, ServeError> {
     })
 }
 
+/// SIGTERM and SIGINT. To be had before anything else is started: a process that runs as PID 1 never
+/// sees a signal for which it has no handler yet.
+#[derive(Debug)]
+pub struct Signals {
+    term: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    /// From now on no signal is lost.
+    ///
+    /// # Errors
+    /// The system gives no handler.
+    pub fn install() -> Result<Self, ServeError> {
+        Ok(Self {
+            term: signal(SignalKind::terminate()).map_err(ServeError::Signal)?,
+            interrupt: signal(SignalKind::interrupt()).map_err(ServeError::Signal)?,
+        })
+    }
+}
+
 impl Running {
-    /// Serves until SIGTERM or SIGINT has closed the world. A second signal closes it at once.
+    /// Serves until a signal has closed the world. A second signal closes it at once.
     ///
     /// # Errors
     /// The world broke.
-    pub async fn until_signal(mut self) -> Result<(), ServeError> {
-        let mut term = signal(SignalKind::terminate()).map_err(ServeError::Signal)?;
-        let mut interrupt = signal(SignalKind::interrupt()).map_err(ServeError::Signal)?;
+    pub async fn until(mut self, signals: Signals) -> Result<(), ServeError> {
+        let Signals {
+            mut term,
+            mut interrupt,
+        } = signals;
         let result = loop {
             tokio::select! {
                 ended = &mut self.ended => break ended,
@@ -182,6 +211,8 @@ impl Running {
             let _ = tokio::time::timeout(Duration::from_secs(1), task).await;
         }
         drop(self.senders);
-        ended.map_err(|_| ServeError::Gone)?.map_err(ServeError::World)
+        ended
+            .map_err(|_| ServeError::Gone)?
+            .map_err(ServeError::World)
     }
 }

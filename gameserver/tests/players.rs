@@ -7,7 +7,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use futures::{SinkExt, StreamExt};
-use support::{Client, EPOCH, End, Heard, hello, metric, open, players, returning, serve, soon, until};
+use support::{
+    Client, EPOCH, End, Heard, hello, metric, open, players, returning, serve, soon, until,
+};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::protocol::Message;
@@ -22,13 +24,19 @@ async fn join_see_move_leave() {
     let server = serve(|_| {}).await;
     let mut ada = Client::join(server.players, "ada").await;
     assert_eq!(ada.welcome.world.as_str(), support::WORLD);
-    assert_eq!((ada.welcome.epoch, ada.welcome.seed, ada.welcome.resumed), (EPOCH, 42, false));
+    assert_eq!(
+        (ada.welcome.epoch, ada.welcome.seed, ada.welcome.resumed),
+        (EPOCH, 42, false)
+    );
     let mut bob = Client::join(server.players, "bob").await;
     players(&server, 2, 0).await;
 
     let bob_is = bob.welcome.entity;
     let seen = |view: &worldkeeper_server::protocol::View| {
-        view.entities().iter().find(|known| known.id == bob_is).cloned()
+        view.entities()
+            .iter()
+            .find(|known| known.id == bob_is)
+            .cloned()
     };
     ada.until("ada sees bob", |view| seen(view).is_some()).await;
     let before = seen(ada.view.as_ref().unwrap()).unwrap();
@@ -44,7 +52,10 @@ async fn join_see_move_leave() {
     assert_eq!(bob.end().await, End::normal());
     players(&server, 1, 0).await;
     ada.until("bob is gone", |view| seen(view).is_none()).await;
-    assert_eq!(metric(&server, "world_leaves_total{reason=\"Left\"}").await, 1);
+    assert_eq!(
+        metric(&server, "world_leaves_total{reason=\"Left\"}").await,
+        1
+    );
     server.close().await.unwrap();
 }
 
@@ -103,8 +114,13 @@ async fn a_lost_connection_keeps_its_body() {
     drop(ada);
     players(&server, 1, 1).await;
 
-    let mut back = Client::enter(server.players, returning("ada", &first)).await.unwrap();
-    assert_eq!((back.welcome.entity, back.welcome.position), (entity, place));
+    let mut back = Client::enter(server.players, returning("ada", &first))
+        .await
+        .unwrap();
+    assert_eq!(
+        (back.welcome.entity, back.welcome.position),
+        (entity, place)
+    );
     assert!(back.welcome.resumed);
     assert_eq!(back.welcome.ack, seq);
     players(&server, 1, 0).await;
@@ -112,7 +128,9 @@ async fn a_lost_connection_keeps_its_body() {
     // The newest connection wins.
     let second = back.welcome.resume_token.clone();
     assert_ne!(second.as_str(), first.as_str());
-    let mut newest = Client::enter(server.players, returning("ada", &second)).await.unwrap();
+    let mut newest = Client::enter(server.players, returning("ada", &second))
+        .await
+        .unwrap();
     assert_eq!(newest.welcome.entity, entity);
     assert_eq!(back.end().await, End::kicked(KickReason::Superseded));
     drop(back);
@@ -120,14 +138,18 @@ async fn a_lost_connection_keeps_its_body() {
     newest.wander().await;
     players(&server, 1, 0).await;
     // Its inputs show that it has the newest token, so the older ones are spent.
-    let refused = Client::enter(server.players, returning("ada", &first)).await.err();
+    let refused = Client::enter(server.players, returning("ada", &first))
+        .await
+        .err();
     assert_eq!(refused, Some(End::refused(RefusalReason::ResumeInvalid)));
     assert_eq!(metric(&server, "world_resumes_total").await, 2);
 
     let token = newest.welcome.resume_token.clone();
     newest.say(&ClientMessage::Leave).await;
     assert_eq!(newest.end().await, End::normal());
-    let refused = Client::enter(server.players, returning("ada", &token)).await.err();
+    let refused = Client::enter(server.players, returning("ada", &token))
+        .await
+        .err();
     assert_eq!(refused, Some(End::refused(RefusalReason::ResumeInvalid)));
     server.close().await.unwrap();
 }
@@ -146,8 +168,13 @@ async fn after_the_grace_time_the_seat_is_free() {
     let refused = Client::enter(server.players, hello("bob")).await.err();
     assert_eq!(refused, Some(End::refused(RefusalReason::WorldFull)));
     players(&server, 0, 0).await;
-    assert_eq!(metric(&server, "world_leaves_total{reason=\"GraceExpired\"}").await, 1);
-    let refused = Client::enter(server.players, returning("ada", &token)).await.err();
+    assert_eq!(
+        metric(&server, "world_leaves_total{reason=\"GraceExpired\"}").await,
+        1
+    );
+    let refused = Client::enter(server.players, returning("ada", &token))
+        .await
+        .err();
     assert_eq!(refused, Some(End::refused(RefusalReason::ResumeInvalid)));
     Client::join(server.players, "bob").await;
     server.close().await.unwrap();
@@ -161,7 +188,9 @@ async fn while_joins_are_stopped_only_those_inside_come_back() {
     let status = server.game.drain(Drain::Stop).await.unwrap();
     assert_eq!(status.players, 2);
     assert!(!status.is_drained());
-    let ServerMessage::Notice(notice) = ada.message().await else { panic!() };
+    let ServerMessage::Notice(notice) = ada.message().await else {
+        panic!()
+    };
     assert_eq!(notice.kind, NoticeKind::JoinsStopped);
 
     let refused = Client::enter(server.players, hello("cyd")).await.err();
@@ -169,12 +198,18 @@ async fn while_joins_are_stopped_only_those_inside_come_back() {
     let token = bob.welcome.resume_token.clone();
     drop(bob);
     players(&server, 2, 1).await;
-    let mut bob = Client::enter(server.players, returning("bob", &token)).await.unwrap();
-    let ServerMessage::Notice(notice) = bob.message().await else { panic!() };
+    let mut bob = Client::enter(server.players, returning("bob", &token))
+        .await
+        .unwrap();
+    let ServerMessage::Notice(notice) = bob.message().await else {
+        panic!()
+    };
     assert_eq!(notice.kind, NoticeKind::JoinsStopped);
 
     server.game.drain(Drain::Open).await.unwrap();
-    let ServerMessage::Notice(notice) = ada.message().await else { panic!() };
+    let ServerMessage::Notice(notice) = ada.message().await else {
+        panic!()
+    };
     assert_eq!(notice.kind, NoticeKind::JoinsOpen);
     Client::join(server.players, "cyd").await;
     server.close().await.unwrap();
@@ -206,9 +241,27 @@ async fn who_is_not_let_in() {
     let world = |name| Some(WorldName::new(name).unwrap());
     let token = ResumeToken::new("1-00").unwrap();
     for (hello, reason) in [
-        (Hello { world: world("games/other"), ..hello("x") }, RefusalReason::WrongWorld),
-        (Hello { epoch: Some(EPOCH - 1), ..hello("x") }, RefusalReason::WrongEpoch),
-        (Hello { epoch: Some(EPOCH + 1), ..hello("x") }, RefusalReason::WrongEpoch),
+        (
+            Hello {
+                world: world("games/other"),
+                ..hello("x")
+            },
+            RefusalReason::WrongWorld,
+        ),
+        (
+            Hello {
+                epoch: Some(EPOCH - 1),
+                ..hello("x")
+            },
+            RefusalReason::WrongEpoch,
+        ),
+        (
+            Hello {
+                epoch: Some(EPOCH + 1),
+                ..hello("x")
+            },
+            RefusalReason::WrongEpoch,
+        ),
         (returning("x", &token), RefusalReason::ResumeInvalid),
     ] {
         let refused = Client::enter(server.players, hello).await.err();
@@ -272,12 +325,23 @@ async fn rubbish_in_messages_is_refused_and_counted() {
         } else {
             (RefusalReason::Malformed, KickReason::Malformed)
         };
-        assert_eq!(after(&server, false, rubbish.clone()).await, End::refused(refusal), "{category}");
-        assert_eq!(after(&server, true, rubbish).await, End::kicked(kick), "{category}");
+        assert_eq!(
+            after(&server, false, rubbish.clone()).await,
+            End::refused(refusal),
+            "{category}"
+        );
+        assert_eq!(
+            after(&server, true, rubbish).await,
+            End::kicked(kick),
+            "{category}"
+        );
         assert_eq!(metric(&server, &line).await, before + 2, "{line}");
     }
     // Out of order: a move before the hello, and a hello twice.
-    assert_eq!(after(&server, false, bytes(&[4])).await, End::refused(RefusalReason::Malformed));
+    assert_eq!(
+        after(&server, false, bytes(&[4])).await,
+        End::refused(RefusalReason::Malformed)
+    );
     let mut twice = Client::join(server.players, "ada").await;
     twice.say(&ClientMessage::Hello(hello("ada"))).await;
     assert_eq!(twice.end().await, End::kicked(KickReason::Malformed));
@@ -308,7 +372,11 @@ async fn rubbish_on_the_socket_does_no_harm() {
         let mut answer = Vec::new();
         let _ = soon("it is closed", socket.read_to_end(&mut answer)).await;
     }
-    for (path, status) in [("/", 404), ("/v1/play?format=xml", 400), ("/v1/players", 404)] {
+    for (path, status) in [
+        ("/", 404),
+        ("/v1/play?format=xml", 400),
+        ("/v1/players", 404),
+    ] {
         let url = format!("ws://{}{path}", server.players);
         match tokio_tungstenite::connect_async(url).await {
             Err(tokio_tungstenite::tungstenite::Error::Http(response)) => {
@@ -321,7 +389,10 @@ async fn rubbish_on_the_socket_does_no_harm() {
     for (rubbish, reason) in [
         (&b"rubbish after the upgrade"[..], RefusalReason::Malformed),
         (&[0x82, 0x00], RefusalReason::Malformed),
-        (&[0x82, 0xFF, 0x7F, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF], RefusalReason::MessageTooLarge),
+        (
+            &[0x82, 0xFF, 0x7F, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF],
+            RefusalReason::MessageTooLarge,
+        ),
         (&[], RefusalReason::HelloTimeout),
     ] {
         let mut socket = open(server.players, "").await;
@@ -330,7 +401,11 @@ async fn rubbish_on_the_socket_does_no_harm() {
             _ => panic!(),
         };
         stream.write_all(rubbish).await.unwrap();
-        let mut last = End { code: None, refused: None, kicked: None };
+        let mut last = End {
+            code: None,
+            refused: None,
+            kicked: None,
+        };
         let end = loop {
             let mut view = None;
             let heard = support::hear(&mut socket, Format::Binary, &mut view, &mut last).await;
@@ -401,7 +476,10 @@ async fn a_slow_reader_gets_fewer_updates_and_nobody_waits_for_it() {
         config.server.max_visible = 512;
     })
     .await;
-    let mut slow = Client::join(server.players, "slow").await;
+    let narrow = support::open_narrow(server.players).await;
+    let mut slow = Client::enter_over(narrow, hello("slow"), Format::Binary)
+        .await
+        .unwrap();
     let mut quick = Client::join(server.players, "quick").await;
     let start = quick.view.as_ref().unwrap().own().tick;
     // It goes on sending, but reads nothing.
@@ -410,18 +488,17 @@ async fn a_slow_reader_gets_fewer_updates_and_nobody_waits_for_it() {
     loop {
         seq += 1;
         slow.walk(if seq % 2 == 0 { 127 } else { -127 }, 0).await;
-        quick.until("the next update", |_| true).await;
         quick.hear().await;
-        if seq % 200 == 0 && metric(&server, line).await > 200 {
+        if seq % 20 == 0 && metric(&server, line).await > 50 {
             break;
         }
-        assert!(seq < 60_000, "its buffers never filled");
-        tokio::time::sleep(Duration::from_millis(10)).await;
+        assert!(seq < 10_000, "its buffers never filled");
     }
     assert!(quick.view.as_ref().unwrap().own().tick > start);
     // What it reads now is the newest state after what was on its way, and whole.
     let newest = quick.view.as_ref().unwrap().own().tick;
-    slow.until("it catches up", |view| view.own().tick > newest).await;
+    slow.until("it catches up", |view| view.own().tick > newest)
+        .await;
     players(&server, 2, 0).await;
     server.close().await.unwrap();
 }
@@ -429,9 +506,16 @@ async fn a_slow_reader_gets_fewer_updates_and_nobody_waits_for_it() {
 #[tokio::test]
 async fn json_for_people() {
     let server = serve(|config| config.server.json_max_clients = 1).await;
-    let mut ada = Client::enter_as(server.players, hello("ada"), Format::Json).await.unwrap();
-    let refused = Client::enter_as(server.players, hello("bob"), Format::Json).await.err();
-    assert_eq!(refused, Some(End::refused(RefusalReason::FormatUnavailable)));
+    let mut ada = Client::enter_as(server.players, hello("ada"), Format::Json)
+        .await
+        .unwrap();
+    let refused = Client::enter_as(server.players, hello("bob"), Format::Json)
+        .await
+        .err();
+    assert_eq!(
+        refused,
+        Some(End::refused(RefusalReason::FormatUnavailable))
+    );
     let _bob = Client::join(server.players, "bob").await;
     ada.until("ada sees bob", |view| {
         let mut players = view.entities().iter().filter(|known| known.name.is_some());
@@ -440,7 +524,8 @@ async fn json_for_people() {
     .await;
     ada.wander().await;
     let before = ada.view.as_ref().unwrap().own().tick;
-    ada.until("the next update", |view| view.own().tick != before).await;
+    ada.until("the next update", |view| view.own().tick != before)
+        .await;
     let between = ada.view.as_ref().unwrap().own().tick - before;
     assert_eq!(between % 12, 0, "5 updates a second at 60 Hz");
     ada.say(&ClientMessage::Leave).await;
@@ -450,11 +535,18 @@ async fn json_for_people() {
     let mut socket = open(server.players, "?format=json").await;
     let text = r#"{"type":"hello","version":1,"name":"Ada"}"#;
     socket.send(Message::Text(text.into())).await.unwrap();
-    let Message::Text(welcome) = socket.next().await.unwrap().unwrap() else { panic!() };
+    let Message::Text(welcome) = socket.next().await.unwrap().unwrap() else {
+        panic!()
+    };
     assert!(welcome.starts_with(r#"{"type":"welcome""#), "{welcome}");
-    socket.send(Message::Text(r#"{"type":"dance"}"#.into())).await.unwrap();
+    socket
+        .send(Message::Text(r#"{"type":"dance"}"#.into()))
+        .await
+        .unwrap();
     let kicked = loop {
-        let Message::Text(text) = socket.next().await.unwrap().unwrap() else { panic!() };
+        let Message::Text(text) = socket.next().await.unwrap().unwrap() else {
+            panic!()
+        };
         if !text.contains("update") {
             break text;
         }
@@ -468,21 +560,31 @@ async fn closing_tells_everyone_why() {
     let server = serve(|config| config.server.closing_notice_seconds = 1).await;
     let address = server.players;
     let mut ada = Client::join(address, "ada").await;
-    let mut json = Client::enter_as(address, hello("bob"), Format::Json).await.unwrap();
+    let mut json = Client::enter_as(address, hello("bob"), Format::Json)
+        .await
+        .unwrap();
     let game = server.game.clone();
     let closing = tokio::spawn(server.close());
-    let ServerMessage::Notice(notice) = ada.message().await else { panic!() };
+    let ServerMessage::Notice(notice) = ada.message().await else {
+        panic!()
+    };
     assert_eq!((notice.kind, notice.seconds), (NoticeKind::Closing, 1));
     let refused = Client::enter(address, hello("cyd")).await.err();
     assert_eq!(refused, Some(End::refused(RefusalReason::Closing)));
     let token = ada.welcome.resume_token.clone();
     let refused = Client::enter(address, returning("ada", &token)).await.err();
     assert_eq!(refused, Some(End::refused(RefusalReason::Closing)));
-    assert!(game.drain(Drain::Open).await.is_err(), "a closing world stays closed");
+    assert!(
+        game.drain(Drain::Open).await.is_err(),
+        "a closing world stays closed"
+    );
     assert_eq!(ada.end().await, End::kicked(KickReason::Closing));
     assert_eq!(json.end().await, End::kicked(KickReason::Closing));
     soon("the server ends", closing).await.unwrap().unwrap();
-    until("the port is free", async || TcpStream::connect(address).await.is_err()).await;
+    until("the port is free", async || {
+        TcpStream::connect(address).await.is_err()
+    })
+    .await;
 }
 
 #[tokio::test]

@@ -161,7 +161,8 @@ where
 
 fn enter_bots(client: &Client) -> Result<Bots> {
     let folder = checkout::root()?.join("target/demo");
-    let mut bots = Bots::start(&folder, "bots", Choice::Fill)?;
+    // Spread, so that there are players in every world when the fleet shrinks.
+    let mut bots = Bots::start(&folder, "bots", Choice::Spread)?;
     bots.follow_fleet(Api::namespaced(client.clone(), NAMESPACE), FLEET);
     Ok(bots)
 }

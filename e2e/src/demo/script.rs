@@ -19,26 +19,30 @@ const SCENES: [Scene; 6] = [
         0,
         "The fleet stands at its minimum, and nobody plays yet.",
     ),
-    scene(60, 25, "The first players come."),
+    scene(50, 25, "The first players come."),
     scene(
-        200,
+        180,
         60,
         "More come: the fleet grows before its seats run out.",
     ),
     Scene {
         assault: true,
         ..scene(
-            450,
+            400,
             75,
             "The busiest time. Somebody deletes a pod with players inside.",
         )
     },
     scene(
-        600,
-        20,
-        "Players leave: the fleet marks worlds to go, and ends each once nobody is inside.",
+        560,
+        15,
+        "Most leave: worlds are marked to go. Those inside play on, nobody new comes in.",
     ),
-    scene(880, 20, "The rest plays on in the worlds that stay."),
+    scene(
+        800,
+        0,
+        "The last ones leave: the marked worlds end, and the fleet is back at its minimum.",
+    ),
 ];
 
 const fn scene(begins: u32, percent: u32, caption: &'static str) -> Scene {
@@ -73,8 +77,8 @@ mod tests {
     #[test]
     fn scenes_follow_each_other_from_the_first_to_the_last() {
         assert_eq!(Scene::at(0.0), SCENES[0]);
-        assert_eq!(Scene::at(0.0599), SCENES[0]);
-        assert_eq!(Scene::at(0.06), SCENES[1]);
+        assert_eq!(Scene::at(0.0499), SCENES[0]);
+        assert_eq!(Scene::at(0.05), SCENES[1]);
         assert_eq!(Scene::at(0.5), SCENES[3]);
         assert_eq!(Scene::at(1.5), SCENES[5]);
         assert!(SCENES.windows(2).all(|two| two[0].begins < two[1].begins));
@@ -82,8 +86,8 @@ mod tests {
     }
 
     #[test]
-    fn players_come_and_go_and_some_stay() {
+    fn players_come_and_go() {
         let players: Vec<u32> = SCENES.iter().map(|scene| scene.players(120)).collect();
-        assert_eq!(players, [0, 30, 72, 90, 24, 24]);
+        assert_eq!(players, [0, 30, 72, 90, 18, 0]);
     }
 }

@@ -70,7 +70,9 @@ impl Gate {
     ) -> Result<AgentClaims, Refusal> {
         let bearer = authorization.and_then(|value| {
             let (scheme, token) = value.split_once(' ')?;
-            scheme.eq_ignore_ascii_case("bearer").then_some(token.trim())
+            scheme
+                .eq_ignore_ascii_case("bearer")
+                .then_some(token.trim())
         });
         let (Some(auth), Some(token)) = (&self.auth, bearer) else {
             return Err(Refusal::TokenMissing);
@@ -154,7 +156,9 @@ mod tests {
             world: "a/b".into(),
             epoch: 1,
         };
-        gate.accept(claims, &addressee, call, 100).map(|_| ()).map_err(Refusal::reason)
+        gate.accept(claims, &addressee, call, 100)
+            .map(|_| ())
+            .map_err(Refusal::reason)
     }
 
     #[test]

@@ -130,7 +130,11 @@ struct Health {
 async fn health(State(context): Shared) -> Response {
     let published = context.agent.game.status().borrow().clone();
     let Some(Published { status, at }) = published else {
-        return (StatusCode::SERVICE_UNAVAILABLE, "the world is not made yet\n").into_response();
+        return (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "the world is not made yet\n",
+        )
+            .into_response();
     };
     let ticks = at.elapsed() < SILENCE;
     let body = Health {
@@ -141,7 +145,11 @@ async fn health(State(context): Shared) -> Response {
         players_online: status.players,
         server_tick: status.tick,
     };
-    let code = if ticks { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    let code = if ticks {
+        StatusCode::OK
+    } else {
+        StatusCode::SERVICE_UNAVAILABLE
+    };
     (code, Json(body)).into_response()
 }
 
@@ -156,18 +164,28 @@ async fn live(State(context): Shared) -> (StatusCode, &'static str) {
 }
 
 fn probe(game: &Game, silence: Duration, unmade: bool) -> (StatusCode, &'static str) {
-    let made = game.status().borrow().as_ref().map(|published| published.at);
+    let made = game
+        .status()
+        .borrow()
+        .as_ref()
+        .map(|published| published.at);
     match made {
         Some(at) if Instant::now().duration_since(at) < silence => (StatusCode::OK, "ok\n"),
         None if unmade => (StatusCode::OK, "ok\n"),
-        None => (StatusCode::SERVICE_UNAVAILABLE, "the world is not made yet\n"),
+        None => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "the world is not made yet\n",
+        ),
         Some(_) => (StatusCode::SERVICE_UNAVAILABLE, "the world does not tick\n"),
     }
 }
 
 async fn metrics(State(context): Shared) -> impl IntoResponse {
     let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-    ([(header::CONTENT_TYPE, kind)], context.agent.metrics.render())
+    (
+        [(header::CONTENT_TYPE, kind)],
+        context.agent.metrics.render(),
+    )
 }
 
 impl Context {
@@ -238,7 +256,10 @@ fn lines(status: watch::Receiver<Option<Published>>) -> impl Stream<Item = Bytes
             } else if status.borrow_and_update().is_none() {
                 status.wait_for(Option::is_some).await.ok()?;
             }
-            let line = status.borrow_and_update().as_ref().map(|published| line(&published.status));
+            let line = status
+                .borrow_and_update()
+                .as_ref()
+                .map(|published| line(&published.status));
             if let Some(line) = line {
                 return Some((line, (status, false)));
             }

@@ -97,7 +97,10 @@ impl KeyFile {
     }
 
     fn current(&self) -> Arc<Keys> {
-        self.keys.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.keys
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     async fn refresh(&self) {
@@ -194,7 +197,10 @@ mod tests {
     #[test]
     fn what_is_no_set() {
         for bytes in ["", "[]", "{}", r#"{"keys":1}"#, "\u{0}"] {
-            assert!(matches!(parse(bytes.as_bytes()), Err(KeyError::Syntax(_))), "{bytes}");
+            assert!(
+                matches!(parse(bytes.as_bytes()), Err(KeyError::Syntax(_))),
+                "{bytes}"
+            );
         }
         let many = format!(r#"{{"keys":[{}1]}}"#, "1,".repeat(MAX_KEYS));
         assert!(matches!(parse(many.as_bytes()), Err(KeyError::TooMany)));

@@ -44,7 +44,10 @@ mod tests {
         replay.spend("a", 60, 0).unwrap();
         assert_eq!(replay.spend("a", 60, 1), Err(Refusal::TokenReplayed));
         // Up to the last moment at which it would be accepted.
-        assert_eq!(replay.spend("a", 60, 60 + LEEWAY), Err(Refusal::TokenReplayed));
+        assert_eq!(
+            replay.spend("a", 60, 60 + LEEWAY),
+            Err(Refusal::TokenReplayed)
+        );
         replay.spend("b", 60, 1).unwrap();
     }
 
@@ -55,9 +58,18 @@ mod tests {
             let exp = if number < 10 { 50 } else { 60 };
             replay.spend(&number.to_string(), exp, 0).unwrap();
         }
-        assert_eq!(replay.spend("new", 60, 50 + LEEWAY), Err(Refusal::Overloaded));
-        assert_eq!(replay.spend("5", 50, 50 + LEEWAY), Err(Refusal::TokenReplayed));
+        assert_eq!(
+            replay.spend("new", 60, 50 + LEEWAY),
+            Err(Refusal::Overloaded)
+        );
+        assert_eq!(
+            replay.spend("5", 50, 50 + LEEWAY),
+            Err(Refusal::TokenReplayed)
+        );
         replay.spend("new", 60, 51 + LEEWAY).unwrap();
-        assert_eq!(replay.spend("11", 60, 51 + LEEWAY), Err(Refusal::TokenReplayed));
+        assert_eq!(
+            replay.spend("11", 60, 51 + LEEWAY),
+            Err(Refusal::TokenReplayed)
+        );
     }
 }

@@ -117,7 +117,10 @@ async fn serve(stream: UnixStream, game: Game) -> io::Result<()> {
         write.write_all(&line(&now)).await?;
     }
     loop {
-        let now = status.borrow_and_update().as_ref().map(|published| line(&published.status));
+        let now = status
+            .borrow_and_update()
+            .as_ref()
+            .map(|published| line(&published.status));
         if let Some(now) = now {
             write.write_all(&now).await?;
         }
@@ -164,10 +167,12 @@ pub enum Drained {
 /// The server cannot be asked.
 pub async fn drain(path: &Path, limit: Duration) -> Result<Drained, DrainError> {
     let deadline = Instant::now() + limit;
-    let stream = UnixStream::connect(path).await.map_err(|source| DrainError::Unreachable {
-        path: path.into(),
-        source,
-    })?;
+    let stream = UnixStream::connect(path)
+        .await
+        .map_err(|source| DrainError::Unreachable {
+            path: path.into(),
+            source,
+        })?;
     let (read, mut write) = stream.into_split();
     let request = Request::Drain {
         timeout_seconds: u32::try_from(limit.as_secs()).unwrap_or(u32::MAX),
@@ -205,10 +210,20 @@ mod tests {
 
     #[test]
     fn the_request_is_as_documented() {
-        let request: Request =
-            serde_json::from_str(r#"{"drain":{"timeoutSeconds":25}}"#).unwrap();
-        assert_eq!(request, Request::Drain { timeout_seconds: 25 });
-        for wrong in ["", "{}", r#"{"drain":{}}"#, r#"{"drain":{"timeoutSeconds":-1}}"#, "drain"] {
+        let request: Request = serde_json::from_str(r#"{"drain":{"timeoutSeconds":25}}"#).unwrap();
+        assert_eq!(
+            request,
+            Request::Drain {
+                timeout_seconds: 25
+            }
+        );
+        for wrong in [
+            "",
+            "{}",
+            r#"{"drain":{}}"#,
+            r#"{"drain":{"timeoutSeconds":-1}}"#,
+            "drain",
+        ] {
             assert!(serde_json::from_str::<Request>(wrong).is_err(), "{wrong}");
         }
     }

@@ -42,7 +42,9 @@ pub(super) fn open(token: &str, key: &DecodingKey) -> Result<AgentClaims, Refusa
     validation.required_spec_claims.clear();
     match decode(token, key, &validation) {
         Ok(data) => Ok(data.claims),
-        Err(_) => Err(Refusal::TokenInvalid("its signature or its claims are wrong")),
+        Err(_) => Err(Refusal::TokenInvalid(
+            "its signature or its claims are wrong",
+        )),
     }
 }
 
@@ -119,19 +121,47 @@ mod tests {
         ("as it should be", |_| {}, Ok(())),
         ("issuer", |c| c.iss = "kubelet".into(), Err("TokenInvalid")),
         ("audience", |c| c.aud = "other".into(), Err("WrongAudience")),
-        ("no audience", |c| c.aud = String::new(), Err("WrongAudience")),
+        (
+            "no audience",
+            |c| c.aud = String::new(),
+            Err("WrongAudience"),
+        ),
         ("world", |c| c.world = "games/f-2".into(), Err("WrongWorld")),
         ("epoch before", |c| c.epoch = 2, Err("WrongWorld")),
         ("epoch after", |c| c.epoch = 4, Err("WrongWorld")),
         ("too long", |c| c.exp = c.iat + 61, Err("TokenInvalid")),
         ("for ever", |c| c.exp = u64::MAX, Err("TokenInvalid")),
-        ("ends before it begins", |c| c.exp = c.iat - 1, Err("TokenInvalid")),
+        (
+            "ends before it begins",
+            |c| c.exp = c.iat - 1,
+            Err("TokenInvalid"),
+        ),
         ("short", |c| c.exp = c.iat + 1, Ok(())),
-        ("just over, within leeway", |c| (c.iat, c.exp) = (NOW - 65, NOW - 5), Ok(())),
-        ("over", |c| (c.iat, c.exp) = (NOW - 66, NOW - 6), Err("TokenExpired")),
-        ("long over", |c| (c.iat, c.exp) = (0, 60), Err("TokenExpired")),
-        ("soon, within leeway", |c| (c.iat, c.exp) = (NOW + 5, NOW + 65), Ok(())),
-        ("future", |c| (c.iat, c.exp) = (NOW + 6, NOW + 66), Err("TokenInvalid")),
+        (
+            "just over, within leeway",
+            |c| (c.iat, c.exp) = (NOW - 65, NOW - 5),
+            Ok(()),
+        ),
+        (
+            "over",
+            |c| (c.iat, c.exp) = (NOW - 66, NOW - 6),
+            Err("TokenExpired"),
+        ),
+        (
+            "long over",
+            |c| (c.iat, c.exp) = (0, 60),
+            Err("TokenExpired"),
+        ),
+        (
+            "soon, within leeway",
+            |c| (c.iat, c.exp) = (NOW + 5, NOW + 65),
+            Ok(()),
+        ),
+        (
+            "future",
+            |c| (c.iat, c.exp) = (NOW + 6, NOW + 66),
+            Err("TokenInvalid"),
+        ),
         ("jti", |c| c.jti = String::new(), Err("TokenInvalid")),
         ("long jti", |c| c.jti = "x".repeat(129), Err("TokenInvalid")),
         ("term", |c| c.term = -1, Err("TokenInvalid")),
@@ -157,17 +187,40 @@ mod tests {
             ("no clock", |claims, to, _| check(claims, to, claims.iat)),
             ("any pod", |claims, to, now| {
                 let pod_uid = claims.aud.clone();
-                check(claims, &Addressee { pod_uid, ..to.clone() }, now)
+                check(
+                    claims,
+                    &Addressee {
+                        pod_uid,
+                        ..to.clone()
+                    },
+                    now,
+                )
             }),
             ("any epoch", |claims, to, now| {
                 let epoch = claims.epoch;
-                check(claims, &Addressee { epoch, ..to.clone() }, now)
+                check(
+                    claims,
+                    &Addressee {
+                        epoch,
+                        ..to.clone()
+                    },
+                    now,
+                )
             }),
             ("any length", |claims, to, now| {
                 let exp = claims.exp.min(claims.iat + 60);
-                check(&AgentClaims { exp, ..claims.clone() }, to, now)
+                check(
+                    &AgentClaims {
+                        exp,
+                        ..claims.clone()
+                    },
+                    to,
+                    now,
+                )
             }),
-            ("no leeway", |claims, to, now| check(claims, to, now + LEEWAY)),
+            ("no leeway", |claims, to, now| {
+                check(claims, to, now + LEEWAY)
+            }),
         ];
         for (name, variant) in variants {
             assert!(first_wrong(variant).is_some(), "{name}");
@@ -177,7 +230,10 @@ mod tests {
     #[test]
     fn rubbish_is_no_token() {
         for token in ["", ".", "..", "a.b.c", "e30.e30.", &"x".repeat(5000)] {
-            assert!(matches!(key_id(token), Err(Refusal::TokenInvalid(_))), "{token}");
+            assert!(
+                matches!(key_id(token), Err(Refusal::TokenInvalid(_))),
+                "{token}"
+            );
         }
     }
 }

@@ -66,7 +66,10 @@ fn describe(error: &figment::Error) -> String {
     let key = error.path.join(".");
     match &error.kind {
         Kind::UnknownField(field, known) => {
-            let section = key.strip_suffix(field.as_str()).unwrap_or(&key).trim_end_matches('.');
+            let section = key
+                .strip_suffix(field.as_str())
+                .unwrap_or(&key)
+                .trim_end_matches('.');
             let (full, kind) = if section.is_empty() {
                 (field.clone(), "section")
             } else {
@@ -74,7 +77,10 @@ fn describe(error: &figment::Error) -> String {
             };
             match nearest(field, known) {
                 Some(meant) => format!("unknown {kind} {full}{place}; did you mean {meant}?"),
-                None => format!("unknown {kind} {full}{place}; known here: {}", known.join(", ")),
+                None => format!(
+                    "unknown {kind} {full}{place}; known here: {}",
+                    known.join(", ")
+                ),
             }
         }
         Kind::InvalidType(actual, expected) => {
@@ -132,7 +138,12 @@ mod tests {
 
     #[test]
     fn distances() {
-        for (a, b, expect) in [("", "", 0), ("a", "", 1), ("kitten", "sitting", 3), ("ab", "ba", 2)] {
+        for (a, b, expect) in [
+            ("", "", 0),
+            ("a", "", 1),
+            ("kitten", "sitting", 3),
+            ("ab", "ba", 2),
+        ] {
             assert_eq!(distance(a, b), expect);
             assert_eq!(distance(b, a), expect);
         }

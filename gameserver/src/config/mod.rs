@@ -175,8 +175,18 @@ fn check_server(server: &file::Server) -> Result<Server, ConfigError> {
         worker_threads,
     } = server;
     let seconds = |n: u32| Duration::from_secs(n.into());
-    let ping = range("server.ping_interval_seconds", *ping_interval_seconds, 1, 600)?;
-    let silence = range("server.silence_timeout_seconds", *silence_timeout_seconds, 2, 3600)?;
+    let ping = range(
+        "server.ping_interval_seconds",
+        *ping_interval_seconds,
+        1,
+        600,
+    )?;
+    let silence = range(
+        "server.silence_timeout_seconds",
+        *silence_timeout_seconds,
+        2,
+        3600,
+    )?;
     if silence <= ping {
         return Err(ConfigError::value(
             "server.silence_timeout_seconds",
@@ -188,14 +198,29 @@ fn check_server(server: &file::Server) -> Result<Server, ConfigError> {
     }
     let largest_frame = u32::try_from(limits::MAX_CLIENT_MESSAGE_BYTES).unwrap_or(u32::MAX);
     let largest_view = u32::try_from(limits::MAX_VIEW_ENTITIES).unwrap_or(u32::MAX);
-    let frame = range("server.max_frame_bytes", *max_frame_bytes, 1024, largest_frame)?;
+    let frame = range(
+        "server.max_frame_bytes",
+        *max_frame_bytes,
+        1024,
+        largest_frame,
+    )?;
     Ok(Server {
         host: address("server.host", host)?,
         port: port_number("server.port", *port)?,
         max_players: range("server.max_players", *max_players, 1, 5000)?,
         max_frame_bytes: frame.try_into().unwrap_or(limits::MAX_CLIENT_MESSAGE_BYTES),
-        resume_grace_seconds: range("server.resume_grace_seconds", *resume_grace_seconds, 0, 3600)?,
-        hello_timeout: seconds(range("server.hello_timeout_seconds", *hello_timeout_seconds, 1, 60)?),
+        resume_grace_seconds: range(
+            "server.resume_grace_seconds",
+            *resume_grace_seconds,
+            0,
+            3600,
+        )?,
+        hello_timeout: seconds(range(
+            "server.hello_timeout_seconds",
+            *hello_timeout_seconds,
+            1,
+            60,
+        )?),
         silence_timeout: seconds(silence),
         ping_interval: seconds(ping),
         max_messages_per_second: range(
@@ -229,7 +254,9 @@ fn check_world(world: &file::World, tick_rate: TickRate) -> Result<World, Config
         epoch,
     } = world;
     let name = WorldName::new(name.as_str()).map_err(|e| ConfigError::value("world.name", e))?;
-    let genre: Genre = genre.parse().map_err(|e| ConfigError::value("world.genre", e))?;
+    let genre: Genre = genre
+        .parse()
+        .map_err(|e| ConfigError::value("world.genre", e))?;
     let size = u32::try_from(*size).unwrap_or(u32::MAX);
     let params =
         Params::new(genre, size, tick_rate).map_err(|e| ConfigError::value("world.size", e))?;
@@ -305,7 +332,10 @@ fn range(key: &'static str, value: u32, min: u32, max: u32) -> Result<u32, Confi
     if (min..=max).contains(&value) {
         return Ok(value);
     }
-    Err(ConfigError::value(key, format!("{value}; choose {min} to {max}")))
+    Err(ConfigError::value(
+        key,
+        format!("{value}; choose {min} to {max}"),
+    ))
 }
 
 fn whole(key: &'static str, value: u64, min: u64) -> Result<u64, ConfigError> {
@@ -313,7 +343,10 @@ fn whole(key: &'static str, value: u64, min: u64) -> Result<u64, ConfigError> {
     if (min..=max).contains(&value) {
         return Ok(value);
     }
-    Err(ConfigError::value(key, format!("{value}; choose {min} to {max}")))
+    Err(ConfigError::value(
+        key,
+        format!("{value}; choose {min} to {max}"),
+    ))
 }
 
 fn port_number(key: &'static str, port: u32) -> Result<u16, ConfigError> {
@@ -325,7 +358,9 @@ fn port_number(key: &'static str, port: u32) -> Result<u16, ConfigError> {
 
 fn address(key: &'static str, host: &str) -> Result<IpAddr, ConfigError> {
     host.parse().map_err(|_| {
-        let words = format!("{host:?}; choose an IP address: 0.0.0.0 or :: for all, 127.0.0.1 for this machine");
+        let words = format!(
+            "{host:?}; choose an IP address: 0.0.0.0 or :: for all, 127.0.0.1 for this machine"
+        );
         ConfigError::value(key, words)
     })
 }

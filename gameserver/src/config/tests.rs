@@ -49,7 +49,10 @@ fn the_sample_shows_every_key_with_its_default() {
         let sections = table.iter();
         sections
             .flat_map(|(section, keys)| {
-                keys.as_table().unwrap().keys().map(move |key| format!("{section}.{key}"))
+                keys.as_table()
+                    .unwrap()
+                    .keys()
+                    .map(move |key| format!("{section}.{key}"))
             })
             .collect()
     };
@@ -96,33 +99,120 @@ fn the_environment_of_a_pod() {
 #[test]
 fn refusals_name_the_key_and_the_remedy() {
     for (toml, env, expect) in [
-        ("[server]\nprot = 1", &[][..], &["unknown key server.prot", "did you mean port?", "server.toml"][..]),
-        ("[sever]\nport = 1", &[], &["unknown section sever", "did you mean server?"]),
-        ("colour = 1", &[], &["unknown section colour", "server, world"]),
-        ("", &[("WORLDKEEPER_WORLD__SEEDS", "1")], &["unknown key world.seeds", "did you mean seed?", "environment"]),
-        ("[server]\nport = \"x\"", &[], &["server.port", "string \"x\""]),
+        (
+            "[server]\nprot = 1",
+            &[][..],
+            &[
+                "unknown key server.prot",
+                "did you mean port?",
+                "server.toml",
+            ][..],
+        ),
+        (
+            "[sever]\nport = 1",
+            &[],
+            &["unknown section sever", "did you mean server?"],
+        ),
+        (
+            "colour = 1",
+            &[],
+            &["unknown section colour", "server, world"],
+        ),
+        (
+            "",
+            &[("WORLDKEEPER_WORLD__SEEDS", "1")],
+            &[
+                "unknown key world.seeds",
+                "did you mean seed?",
+                "environment",
+            ],
+        ),
+        (
+            "[server]\nport = \"x\"",
+            &[],
+            &["server.port", "string \"x\""],
+        ),
         ("[server]\nport = -1", &[], &["server.port"]),
-        ("[server]\nport = 70000", &[], &["server.port: 70000", "WORLDKEEPER_SERVER__PORT"]),
-        ("[server]\ntick_rate_hz = 25", &[], &["server.tick_rate_hz: 25", "10, 20, 30 or 60"]),
-        ("", &[("WORLDKEEPER_SERVER__MAX_PLAYERS", "0")], &["server.max_players: 0", "1 to 5000"]),
-        ("[server]\nhost = \"localhost\"", &[], &["server.host", "127.0.0.1"]),
-        ("[server]\nping_interval_seconds = 60", &[], &["server.silence_timeout_seconds", "ping interval"]),
-        ("[server]\njson_rate_hz = 30", &[], &["server.json_rate_hz: 30", "1 to 20"]),
-        ("[world]\ngenre = \"Western\"", &[], &["world.genre", "Cyberpunk"]),
-        ("[world]\nname = \"x\"", &[], &["world.name", "namespace/gameserver"]),
+        (
+            "[server]\nport = 70000",
+            &[],
+            &["server.port: 70000", "WORLDKEEPER_SERVER__PORT"],
+        ),
+        (
+            "[server]\ntick_rate_hz = 25",
+            &[],
+            &["server.tick_rate_hz: 25", "10, 20, 30 or 60"],
+        ),
+        (
+            "",
+            &[("WORLDKEEPER_SERVER__MAX_PLAYERS", "0")],
+            &["server.max_players: 0", "1 to 5000"],
+        ),
+        (
+            "[server]\nhost = \"localhost\"",
+            &[],
+            &["server.host", "127.0.0.1"],
+        ),
+        (
+            "[server]\nping_interval_seconds = 60",
+            &[],
+            &["server.silence_timeout_seconds", "ping interval"],
+        ),
+        (
+            "[server]\njson_rate_hz = 30",
+            &[],
+            &["server.json_rate_hz: 30", "1 to 20"],
+        ),
+        (
+            "[world]\ngenre = \"Western\"",
+            &[],
+            &["world.genre", "Cyberpunk"],
+        ),
+        (
+            "[world]\nname = \"x\"",
+            &[],
+            &["world.name", "namespace/gameserver"],
+        ),
         ("[world]\nsize = 100", &[], &["world.size", "256 to 16384"]),
-        ("[world]\nsize = 5000000000", &[], &["world.size", "256 to 16384"]),
+        (
+            "[world]\nsize = 5000000000",
+            &[],
+            &["world.size", "256 to 16384"],
+        ),
         ("[world]\nepoch = 0", &[], &["world.epoch: 0"]),
-        ("[world]\nseed = 9007199254740992", &[], &["world.seed", "9007199254740991"]),
-        ("[agent]\njwks_file = \"/x\"", &[], &["agent.pod_uid", "metadata.uid"]),
-        ("[agent]\npod_uid = \"x\"", &[], &["agent.jwks_file", "leave both empty"]),
-        ("[logging]\nformat = \"xml\"", &[], &["logging.format", "text or json"]),
-        ("[logging]\nlevel = \"=x=\"", &[], &["logging.level", "debug"]),
+        (
+            "[world]\nseed = 9007199254740992",
+            &[],
+            &["world.seed", "9007199254740991"],
+        ),
+        (
+            "[agent]\njwks_file = \"/x\"",
+            &[],
+            &["agent.pod_uid", "metadata.uid"],
+        ),
+        (
+            "[agent]\npod_uid = \"x\"",
+            &[],
+            &["agent.jwks_file", "leave both empty"],
+        ),
+        (
+            "[logging]\nformat = \"xml\"",
+            &[],
+            &["logging.format", "text or json"],
+        ),
+        (
+            "[logging]\nlevel = \"=x=\"",
+            &[],
+            &["logging.level", "debug"],
+        ),
         ("[server", &[], &["no TOML", "line 1"]),
     ] {
         let error = load(toml, env).unwrap_err();
         for words in expect {
-            assert!(error.contains(words), "{toml} {env:?}: {error:?} lacks {words:?}");
+            assert!(
+                error.contains(words),
+                "{toml} {env:?}: {error:?} lacks {words:?}"
+            );
         }
     }
 }

@@ -37,11 +37,18 @@ pub(super) fn decide(
     hello: &Hello,
     format: Format,
 ) -> Result<Admission, NotAdmitted> {
-    if hello.world.as_ref().is_some_and(|world| world != view.world) {
+    if hello
+        .world
+        .as_ref()
+        .is_some_and(|world| world != view.world)
+    {
         return Err((RefusalReason::WrongWorld, "another world is served here"));
     }
     if hello.epoch.is_some_and(|epoch| epoch != view.epoch) {
-        return Err((RefusalReason::WrongEpoch, "another epoch of this world is served here"));
+        return Err((
+            RefusalReason::WrongEpoch,
+            "another epoch of this world is served here",
+        ));
     }
     if view.phase == DrainPhase::Closing {
         return Err((RefusalReason::Closing, "the world is closing"));
@@ -58,7 +65,10 @@ pub(super) fn decide(
         return Ok(Admission::Resume(player));
     }
     if view.phase != DrainPhase::Serving {
-        return Err((RefusalReason::JoinsStopped, "nobody new comes in: the world is draining"));
+        return Err((
+            RefusalReason::JoinsStopped,
+            "nobody new comes in: the world is draining",
+        ));
     }
     if view.taken >= view.seats {
         return Err((RefusalReason::WorldFull, "every seat is taken"));
@@ -93,21 +103,99 @@ mod tests {
         let mine = Some(token.as_str());
         for (hello, format, phase, taken, expect) in [
             (hello(None, None, None), any, Serving, 1, Ok(New)),
-            (hello(Some("games/f-1"), Some(3), None), any, Serving, 9, Ok(New)),
-            (hello(Some("games/f-2"), Some(3), None), any, Serving, 1, Err(No::WrongWorld)),
-            (hello(Some("games/f-2"), Some(3), mine), any, Serving, 1, Err(No::WrongWorld)),
-            (hello(None, Some(2), None), any, Serving, 1, Err(No::WrongEpoch)),
-            (hello(None, Some(4), mine), any, Serving, 1, Err(No::WrongEpoch)),
-            (hello(None, None, None), any, Serving, 10, Err(No::WorldFull)),
-            (hello(None, None, mine), any, Serving, 10, Ok(Resume(EntityId(7)))),
-            (hello(None, None, None), any, JoinsStopped, 1, Err(No::JoinsStopped)),
-            (hello(None, None, mine), any, JoinsStopped, 1, Ok(Resume(EntityId(7)))),
+            (
+                hello(Some("games/f-1"), Some(3), None),
+                any,
+                Serving,
+                9,
+                Ok(New),
+            ),
+            (
+                hello(Some("games/f-2"), Some(3), None),
+                any,
+                Serving,
+                1,
+                Err(No::WrongWorld),
+            ),
+            (
+                hello(Some("games/f-2"), Some(3), mine),
+                any,
+                Serving,
+                1,
+                Err(No::WrongWorld),
+            ),
+            (
+                hello(None, Some(2), None),
+                any,
+                Serving,
+                1,
+                Err(No::WrongEpoch),
+            ),
+            (
+                hello(None, Some(4), mine),
+                any,
+                Serving,
+                1,
+                Err(No::WrongEpoch),
+            ),
+            (
+                hello(None, None, None),
+                any,
+                Serving,
+                10,
+                Err(No::WorldFull),
+            ),
+            (
+                hello(None, None, mine),
+                any,
+                Serving,
+                10,
+                Ok(Resume(EntityId(7))),
+            ),
+            (
+                hello(None, None, None),
+                any,
+                JoinsStopped,
+                1,
+                Err(No::JoinsStopped),
+            ),
+            (
+                hello(None, None, mine),
+                any,
+                JoinsStopped,
+                1,
+                Ok(Resume(EntityId(7))),
+            ),
             (hello(None, None, mine), any, Closing, 1, Err(No::Closing)),
             (hello(None, None, None), any, Closing, 1, Err(No::Closing)),
-            (hello(None, None, Some("7-00")), any, Serving, 1, Err(No::ResumeInvalid)),
-            (hello(None, None, Some("x")), any, JoinsStopped, 1, Err(No::ResumeInvalid)),
-            (hello(None, None, None), json, Serving, 1, Err(No::FormatUnavailable)),
-            (hello(None, None, mine), json, Serving, 1, Err(No::FormatUnavailable)),
+            (
+                hello(None, None, Some("7-00")),
+                any,
+                Serving,
+                1,
+                Err(No::ResumeInvalid),
+            ),
+            (
+                hello(None, None, Some("x")),
+                any,
+                JoinsStopped,
+                1,
+                Err(No::ResumeInvalid),
+            ),
+            (
+                hello(None, None, None),
+                json,
+                Serving,
+                1,
+                Err(No::FormatUnavailable),
+            ),
+            (
+                hello(None, None, mine),
+                json,
+                Serving,
+                1,
+                Err(No::FormatUnavailable),
+            ),
         ] {
             let view = View {
                 world: &world,

@@ -148,7 +148,9 @@ impl Game {
     /// The world is closing.
     pub async fn drain(&self, drain: Drain) -> Result<AgentStatus, Closing> {
         let (answer, answered) = oneshot::channel();
-        self.commands.send(Command::Drain { drain, answer }).map_err(|_| Closing)?;
+        self.commands
+            .send(Command::Drain { drain, answer })
+            .map_err(|_| Closing)?;
         answered.await.unwrap_or(Err(Closing))
     }
 

@@ -69,7 +69,11 @@ impl TickTimes {
 
     /// The time within which 99 of 100 of them were done.
     pub(super) fn p99(&mut self) -> u64 {
-        let count = if self.full { self.times.len() } else { self.next };
+        let count = if self.full {
+            self.times.len()
+        } else {
+            self.next
+        };
         if count == 0 {
             return 0;
         }

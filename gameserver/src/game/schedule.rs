@@ -86,7 +86,9 @@ mod tests {
             }
             Ok(())
         };
-        TestRunner::new(config).run(&course, property).map_err(|e| e.to_string())
+        TestRunner::new(config)
+            .run(&course, property)
+            .map_err(|e| e.to_string())
     }
 
     #[test]
@@ -97,13 +99,16 @@ mod tests {
     #[test]
     fn wrong_variants_are_caught() {
         let variants: [(&str, Decide); 4] = [
-            ("drifts: counts from now, not from the deadline", |schedule, now| {
-                let due = schedule.due(now);
-                if due.ticks > 0 {
-                    schedule.next = now + schedule.period;
-                }
-                due
-            }),
+            (
+                "drifts: counts from now, not from the deadline",
+                |schedule, now| {
+                    let due = schedule.due(now);
+                    if due.ticks > 0 {
+                        schedule.next = now + schedule.period;
+                    }
+                    due
+                },
+            ),
             ("never drops", |schedule, now| {
                 let due = schedule.due(now);
                 Due {

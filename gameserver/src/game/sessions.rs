@@ -86,7 +86,11 @@ impl Sessions {
             return None;
         }
         let known = [Some(&session.secret), session.former.as_ref()];
-        known.into_iter().flatten().any(|known| same(known, &secret)).then_some(player)
+        known
+            .into_iter()
+            .flatten()
+            .any(|known| same(known, &secret))
+            .then_some(player)
     }
 
     pub(super) fn get_mut(&mut self, player: EntityId) -> Option<&mut Session> {
@@ -95,7 +99,9 @@ impl Sessions {
     }
 
     fn find(&self, player: EntityId) -> Option<usize> {
-        self.all.binary_search_by_key(&player, |session| session.player).ok()
+        self.all
+            .binary_search_by_key(&player, |session| session.player)
+            .ok()
     }
 
     pub(super) fn len(&self) -> usize {
@@ -159,7 +165,10 @@ fn parse(text: &str) -> Option<Secret> {
 
 /// Takes as long for a wrong secret as for a right one.
 fn same(a: &Secret, b: &Secret) -> bool {
-    a.iter().zip(b).fold(0, |difference, (a, b)| difference | (a ^ b)) == 0
+    a.iter()
+        .zip(b)
+        .fold(0, |difference, (a, b)| difference | (a ^ b))
+        == 0
 }
 
 #[cfg(test)]
@@ -179,7 +188,16 @@ mod tests {
 
         let crossed = format!("b{}", &ada.as_str()[1..]);
         let flipped = ada.as_str().replace(['0', '1', '2', '3'], "f");
-        for wrong in ["a", "a-", "-", "a-00", "zz-00", &crossed, &flipped, &ada.as_str()[2..]] {
+        for wrong in [
+            "a",
+            "a-",
+            "-",
+            "a-00",
+            "zz-00",
+            &crossed,
+            &flipped,
+            &ada.as_str()[2..],
+        ] {
             let wrong = ResumeToken::new(wrong).unwrap();
             assert_eq!(sessions.by_token(&wrong), None);
         }
@@ -191,7 +209,9 @@ mod tests {
     fn a_token_is_good_until_its_successor_has_arrived() {
         let mut sessions = Sessions::default();
         let player = EntityId(1);
-        let first = sessions.add(player, PlayerName::new("ada").unwrap()).unwrap();
+        let first = sessions
+            .add(player, PlayerName::new("ada").unwrap())
+            .unwrap();
         let second = sessions.renew(player).unwrap();
         assert_eq!(sessions.by_token(&first), Some(player));
         assert_eq!(sessions.by_token(&second), Some(player));

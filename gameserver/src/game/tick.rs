@@ -12,8 +12,8 @@ use tokio::sync::oneshot;
 use tracing::{info, warn};
 use worldkeeper_crds::agent::{AgentStatus, DrainPhase};
 use worldkeeper_sim::{
-    BadParams, EntityId, EntityKind, Event, Genre as SimGenre, Input, LeaveCause, Position, Refusal,
-    Seen, World,
+    BadParams, EntityId, EntityKind, Event, Genre as SimGenre, Input, LeaveCause, Position,
+    Refusal, Seen, World,
 };
 
 use super::admission::{self, Admission, View};
@@ -104,7 +104,10 @@ struct Returning {
     answer: oneshot::Sender<Result<Admitted, NotAdmitted>>,
 }
 
-type DrainAnswer = (oneshot::Sender<Result<AgentStatus, Closing>>, Result<(), Closing>);
+type DrainAnswer = (
+    oneshot::Sender<Result<AgentStatus, Closing>>,
+    Result<(), Closing>,
+);
 
 /// Owns the world and everything that is known of its players.
 struct Keeper {
@@ -174,7 +177,10 @@ impl Keeper {
             if due.dropped > 0 {
                 let dropped = Duration::from_nanos(due.dropped);
                 self.metrics.wall_time_dropped.inc_by(dropped.as_secs_f64());
-                warn!(millis = dropped.as_millis(), "the world cannot keep up: wall time dropped");
+                warn!(
+                    millis = dropped.as_millis(),
+                    "the world cannot keep up: wall time dropped"
+                );
             }
             for late in (0..due.ticks).rev() {
                 // Of ticks that are caught up only the last is shown.
@@ -212,7 +218,8 @@ impl Keeper {
         }
         let took = began.elapsed();
         self.metrics.ticked(took);
-        self.times.add(u64::try_from(took.as_micros()).unwrap_or(u64::MAX));
+        self.times
+            .add(u64::try_from(took.as_micros()).unwrap_or(u64::MAX));
         self.tell();
     }
 
@@ -247,9 +254,19 @@ impl Keeper {
             world: &self.config.world.name,
             epoch: self.config.world.epoch,
             phase: self.phase,
-            seats: self.config.server.max_players.try_into().unwrap_or(usize::MAX),
+            seats: self
+                .config
+                .server
+                .max_players
+                .try_into()
+                .unwrap_or(usize::MAX),
             taken: self.sessions.len() + self.joining.len(),
-            json_seats: self.config.server.json_max_clients.try_into().unwrap_or(usize::MAX),
+            json_seats: self
+                .config
+                .server
+                .json_max_clients
+                .try_into()
+                .unwrap_or(usize::MAX),
             json_taken: if json { self.json_clients() } else { 0 },
             sessions: &self.sessions,
         };
@@ -314,7 +331,11 @@ impl Keeper {
         let tick = self.world.current_tick();
         for session in self.sessions.iter() {
             let player = session.player;
-            let back = || self.returning.iter().any(|returning| returning.player == player);
+            let back = || {
+                self.returning
+                    .iter()
+                    .any(|returning| returning.player == player)
+            };
             if matches!(session.state, State::Waiting { until } if tick >= until) && !back() {
                 let cause = LeaveCause::GraceExpired;
                 self.inputs.push(Input::Leave { player, cause });
@@ -391,13 +412,19 @@ impl Keeper {
             answer,
         } in std::mem::take(&mut self.returning)
         {
-            let body = self.world.player(player).map(|body| (body.position, body.seq));
+            let body = self
+                .world
+                .player(player)
+                .map(|body| (body.position, body.seq));
             let (Some((position, ack)), Some(token)) = (body, self.sessions.renew(player)) else {
                 let words = "the body has just left the world";
                 let _ = answer.send(Err((RefusalReason::ResumeInvalid, words)));
                 continue;
             };
-            let former = self.sessions.get_mut(player).and_then(|session| session.link().cloned());
+            let former = self
+                .sessions
+                .get_mut(player)
+                .and_then(|session| session.link().cloned());
             if let Some(former) = former {
                 let words = "the same player has connected again";
                 former.close(CloseWith::Kicked(KickReason::Superseded, words));
@@ -493,7 +520,8 @@ impl Keeper {
             };
             let encode = |out: &mut Vec<u8>| {
                 // One more than is shown, for the player's own body.
-                self.world.near(body.position, radius, most + 1, &mut self.seen);
+                self.world
+                    .near(body.position, radius, most + 1, &mut self.seen);
                 visible.clear();
                 let looks = |kind| match kind {
                     EntityKind::Player { rank } => {
@@ -518,7 +546,9 @@ impl Keeper {
         }
         for (format, sent) in [(Format::Binary, binary), (Format::Json, json)] {
             let family = &self.metrics.messages_sent;
-            family.get_or_create_owned(&FormatLabel::new(format)).inc_by(sent);
+            family
+                .get_or_create_owned(&FormatLabel::new(format))
+                .inc_by(sent);
         }
     }
 
@@ -533,7 +563,9 @@ impl Keeper {
         if self.publisher.due(self.now(), facts) {
             let status = self.status(facts);
             let at = Instant::now();
-            self.inbox.publish.send_replace(Some(Published { status, at }));
+            self.inbox
+                .publish
+                .send_replace(Some(Published { status, at }));
         }
     }
 
@@ -572,7 +604,10 @@ impl Keeper {
             return Err(Closing);
         }
         let (phase, told) = match drain {
-            Drain::Stop => (DrainPhase::JoinsStopped, Some((NoticeKind::JoinsStopped, 0))),
+            Drain::Stop => (
+                DrainPhase::JoinsStopped,
+                Some((NoticeKind::JoinsStopped, 0)),
+            ),
             Drain::Open => (DrainPhase::Serving, Some((NoticeKind::JoinsOpen, 0))),
             Drain::Ending(seconds) => {
                 self.notify(NoticeKind::Closing, seconds);
@@ -617,14 +652,21 @@ impl Keeper {
     /// Closes all connections, and waits until the last words are written.
     fn last_words(&mut self) {
         for link in self.links() {
-            link.close(CloseWith::Kicked(KickReason::Closing, "the world is closing"));
+            link.close(CloseWith::Kicked(
+                KickReason::Closing,
+                "the world is closing",
+            ));
         }
         let until = Instant::now() + LAST_WORDS;
         while self.sender.open() > 0 && Instant::now() < until {
             self.sender.wake();
             thread::sleep(Duration::from_millis(5));
         }
-        info!(tick = self.world.current_tick(), hash = format!("{:016x}", self.world.hash()), "closed");
+        info!(
+            tick = self.world.current_tick(),
+            hash = format!("{:016x}", self.world.hash()),
+            "closed"
+        );
     }
 }
 

@@ -119,7 +119,9 @@ fn requested(request: &Request) -> Result<Format, HandshakeFailure> {
     }
     let query = request.uri().query().unwrap_or_default();
     let mut pairs = query.split('&').filter_map(|pair| pair.split_once('='));
-    let format = pairs.find(|(key, _)| *key == "format").map(|(_, value)| value);
+    let format = pairs
+        .find(|(key, _)| *key == "format")
+        .map(|(_, value)| value);
     Format::from_query(format).ok_or(HandshakeFailure::WrongFormat)
 }
 
@@ -359,9 +361,10 @@ impl Reader {
                 self.malformed = Some(error.to_string());
                 count(error.category());
                 match error {
-                    DecodeError::UnsupportedVersion { .. } => {
-                        (KickReason::Malformed, "this protocol version is not spoken here")
-                    }
+                    DecodeError::UnsupportedVersion { .. } => (
+                        KickReason::Malformed,
+                        "this protocol version is not spoken here",
+                    ),
                     DecodeError::TooLarge { .. } => large,
                     _ => malformed,
                 }

@@ -113,7 +113,10 @@ impl Link {
     }
 
     fn count_message(&self) {
-        self.metrics.messages_sent.get_or_create_owned(&FormatLabel::new(self.format)).inc();
+        self.metrics
+            .messages_sent
+            .get_or_create_owned(&FormatLabel::new(self.format))
+            .inc();
     }
 
     /// Adds an update, unless the client has not taken all that came before; then nothing is called.
@@ -260,7 +263,10 @@ impl Out {
     fn flush(&mut self) -> Flushed {
         let mut bytes = 0;
         let Some(half) = &self.half else {
-            return Flushed { bytes, closed: true };
+            return Flushed {
+                bytes,
+                closed: true,
+            };
         };
         let broken = loop {
             if self.written == self.pending.len() {
@@ -278,7 +284,9 @@ impl Out {
                 }
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
                     self.stuck.get_or_insert_with(Instant::now);
-                    break self.closing.is_some_and(|since| since.elapsed() > CLOSE_TIMEOUT);
+                    break self
+                        .closing
+                        .is_some_and(|since| since.elapsed() > CLOSE_TIMEOUT);
                 }
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
                 Err(_) => break true,

@@ -69,7 +69,10 @@ pub async fn run(
             }
         };
         let Ok(permit) = connections.clone().try_acquire_owned() else {
-            Metrics::count(&metrics.failed_handshakes, HandshakeFailure::Overloaded.as_str());
+            Metrics::count(
+                &metrics.failed_handshakes,
+                HandshakeFailure::Overloaded.as_str(),
+            );
             continue;
         };
         let context = context.clone();

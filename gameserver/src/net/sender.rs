@@ -49,7 +49,9 @@ impl Senders {
             metrics,
         });
         let own = shared.clone();
-        let handle = thread::Builder::new().name("send".into()).spawn(move || own.run())?;
+        let handle = thread::Builder::new()
+            .name("send".into())
+            .spawn(move || own.run())?;
         let sender = Sender {
             shared,
             thread: handle.thread().clone(),
@@ -82,7 +84,11 @@ impl Sender {
     /// Takes on a link.
     pub fn add(&self, link: Arc<Link>) {
         self.shared.open.fetch_add(1, Ordering::Relaxed);
-        self.shared.new.lock().unwrap_or_else(PoisonError::into_inner).push(link);
+        self.shared
+            .new
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(link);
     }
 
     /// Something waits to be written.

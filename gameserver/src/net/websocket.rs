@@ -139,7 +139,10 @@ impl Decoder {
     ///
     /// # Errors
     /// What the client did wrong. The connection is of no use after it.
-    #[expect(clippy::should_implement_trait, reason = "it lends its buffer and can fail")]
+    #[expect(
+        clippy::should_implement_trait,
+        reason = "it lends its buffer and can fail"
+    )]
     pub fn next(&mut self) -> Result<Option<Incoming<'_>>, FrameError> {
         if std::mem::take(&mut self.parts_given) {
             self.parts = None;
@@ -281,8 +284,8 @@ mod tests {
 
     use proptest::prelude::*;
     use tokio_tungstenite::tungstenite::protocol::Message;
-    use tokio_tungstenite::tungstenite::protocol::frame::{Frame, FrameHeader};
     use tokio_tungstenite::tungstenite::protocol::frame::coding::{Control, Data, OpCode};
+    use tokio_tungstenite::tungstenite::protocol::frame::{Frame, FrameHeader};
 
     use super::*;
 
@@ -413,7 +416,10 @@ mod tests {
             (many, large),
             (huge, huge_error),
             (frame(&[0xFF], TEXT, true), FrameError::BadText),
-            (frame(&[0], MORE, true), malformed("a continuation of nothing")),
+            (
+                frame(&[0], MORE, true),
+                malformed("a continuation of nothing"),
+            ),
             (
                 [frame(&[0], BINARY, false), frame(&[0], BINARY, true)].concat(),
                 malformed("a message inside a message"),
@@ -421,10 +427,22 @@ mod tests {
             (vec![0x82, 0x01, 0x00], malformed("it is not masked")),
             (vec![0xC2, 0x80], malformed("reserved bits are set")),
             (vec![0x83, 0x80], malformed("unknown opcode")),
-            (vec![0x09, 0x80], malformed("a control frame that is long or in parts")),
-            (vec![0x89, 0xFE, 1, 0], malformed("a control frame that is long or in parts")),
-            (vec![0x88, 0x81, 0, 0, 0, 0, 3], malformed("a close with half a code")),
-            (b"GET / HTTP/1.1\r\n".to_vec(), malformed("reserved bits are set")),
+            (
+                vec![0x09, 0x80],
+                malformed("a control frame that is long or in parts"),
+            ),
+            (
+                vec![0x89, 0xFE, 1, 0],
+                malformed("a control frame that is long or in parts"),
+            ),
+            (
+                vec![0x88, 0x81, 0, 0, 0, 0, 3],
+                malformed("a close with half a code"),
+            ),
+            (
+                b"GET / HTTP/1.1\r\n".to_vec(),
+                malformed("reserved bits are set"),
+            ),
         ] {
             assert_eq!(decode(64, &bytes, &[]), (vec![], Some(expect)), "{bytes:?}");
             assert_eq!(decode(64, &bytes, &[1; 100]).1, Some(expect), "{bytes:?}");

@@ -44,7 +44,10 @@ pub async fn serve(change: impl FnOnce(&mut Config)) -> Running {
     let mut config = config();
     change(&mut config);
     let running = start(config).await.unwrap();
-    until("the world is made", async || running.game.status().borrow().is_some()).await;
+    until("the world is made", async || {
+        running.game.status().borrow().is_some()
+    })
+    .await;
     running
 }
 
@@ -97,7 +100,22 @@ pub type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
 pub async fn open(address: SocketAddr, query: &str) -> Socket {
     let url = format!("ws://{address}/v1/play{query}");
-    soon("the websocket opens", connect_async(url)).await.unwrap().0
+    soon("the websocket opens", connect_async(url))
+        .await
+        .unwrap()
+        .0
+}
+
+/// A connection whose reading side holds little: what is not read soon waits at the server.
+pub async fn open_narrow(address: SocketAddr) -> Socket {
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(4096).unwrap();
+    let stream = MaybeTlsStream::Plain(socket.connect(address).await.unwrap());
+    let url = format!("ws://{address}/v1/play");
+    tokio_tungstenite::client_async(url, stream)
+        .await
+        .unwrap()
+        .0
 }
 
 /// How a connection ended.
@@ -166,7 +184,10 @@ impl Client {
             Format::Binary => "",
             Format::Json => "?format=json",
         };
-        let mut socket = open(address, query).await;
+        Self::enter_over(open(address, query).await, hello, format).await
+    }
+
+    pub async fn enter_over(mut socket: Socket, hello: Hello, format: Format) -> Result<Self, End> {
         say(&mut socket, format, &ClientMessage::Hello(hello)).await;
         let mut view = None;
         let mut last = End {
@@ -201,12 +222,19 @@ impl Client {
     pub async fn walk(&mut self, x: i8, y: i8) -> u32 {
         self.seq += 1;
         let (seq, direction) = (self.seq, Direction { x, y });
-        self.say(&ClientMessage::Move(Move { seq, direction })).await;
+        self.say(&ClientMessage::Move(Move { seq, direction }))
+            .await;
         self.seq
     }
 
     pub async fn hear(&mut self) -> Heard {
-        hear(&mut self.socket, self.format, &mut self.view, &mut self.last).await
+        hear(
+            &mut self.socket,
+            self.format,
+            &mut self.view,
+            &mut self.last,
+        )
+        .await
     }
 
     /// Hears until the view is as wanted.
@@ -252,7 +280,8 @@ impl Client {
         let from = self.view.as_ref().unwrap().own().position;
         for (x, y) in [(127, 0), (0, 127), (-127, 0), (0, -127)] {
             let seq = self.walk(x, y).await;
-            self.until("the input is applied", |view| view.own().ack == seq).await;
+            self.until("the input is applied", |view| view.own().ack == seq)
+                .await;
             let mut updates = 0;
             self.until("some updates", |_| {
                 updates += 1;
@@ -328,7 +357,9 @@ pub async fn call(
 
     let mut stream = request(agent, method, path, token).await;
     let mut answer = String::new();
-    soon("the agent answers", stream.read_to_string(&mut answer)).await.unwrap();
+    soon("the agent answers", stream.read_to_string(&mut answer))
+        .await
+        .unwrap();
     let status = answer.split(' ').nth(1).unwrap().parse().unwrap();
     let body = answer.split_once("\r\n\r\n").unwrap().1.to_owned();
     (status, body)
@@ -356,6 +387,11 @@ pub async fn request(
 pub async fn metric(running: &Running, line: &str) -> u64 {
     let (status, text) = call(running.agent, "GET", "/metrics", None).await;
     assert_eq!(status, 200);
-    let found = text.lines().find_map(|metric| metric.strip_prefix(line)?.strip_prefix(' '));
-    found.unwrap_or_else(|| panic!("no {line} in {text}")).parse().unwrap()
+    let found = text
+        .lines()
+        .find_map(|metric| metric.strip_prefix(line)?.strip_prefix(' '));
+    found
+        .unwrap_or_else(|| panic!("no {line} in {text}"))
+        .parse()
+        .unwrap()
 }

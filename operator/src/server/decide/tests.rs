@@ -1,12 +1,15 @@
 use k8s_openapi::{apimachinery::pkg::apis::meta::v1::Time, jiff::Timestamp};
 use proptest::prelude::*;
-use worldkeeper_crds::server::{Failures, PortStatus};
+use worldkeeper_crds::{
+    agent::AgentStatus,
+    server::{Failures, PortStatus, condition},
+};
 
 use super::*;
 use crate::{
     cache::PodRecord,
     key::ObjectKey,
-    server::view::{Settings, WayIn},
+    server::view::{NodeView, Players, PodView, Settings, WayIn},
 };
 
 const NOW: i64 = 1_000_000;
