@@ -81,7 +81,6 @@ _cluster:
     cargo build --package worldkeeper-cluster
 
 _rust: _e2e
-    cargo build --workspace --bins
     cargo build --release --package worldkeeper-operator --package worldkeeper-server --bins
 
 _e2e:

@@ -42,8 +42,8 @@ pub const SEED_MAX: i64 = (1 << 53) - 1;
     validation = Rule::new("size(self.metadata.name) <= 36").message("metadata.name must be at most 36 characters: pods are named <fleet>-<seed>-<epoch>; choose a shorter name")
 )]
 #[x_kube(
-    validation = Rule::new("self.world.seeds.type != 'List' || self.replicas <= size(self.world.seeds.list)").message("spec.replicas is larger than the number of seeds in spec.world.seeds.list; add seeds or lower replicas"),
-    validation = Rule::new("self.world.seeds.type != 'List' || !has(self.autoscaling) || self.autoscaling.maxReplicas <= size(self.world.seeds.list)").message("spec.autoscaling.maxReplicas is larger than the number of seeds in spec.world.seeds.list; add seeds or lower maxReplicas"),
+    validation = Rule::new("self.world.seeds.type != 'List' || !has(self.world.seeds.list) || self.replicas <= size(self.world.seeds.list)").message("spec.replicas is larger than the number of seeds in spec.world.seeds.list; add seeds or lower replicas"),
+    validation = Rule::new("self.world.seeds.type != 'List' || !has(self.world.seeds.list) || !has(self.autoscaling) || self.autoscaling.maxReplicas <= size(self.world.seeds.list)").message("spec.autoscaling.maxReplicas is larger than the number of seeds in spec.world.seeds.list; add seeds or lower maxReplicas"),
     validation = Rule::new("!has(self.autoscaling) || self.autoscaling.seats.buffer < self.autoscaling.maxReplicas * self.world.maxPlayers").message("spec.autoscaling.seats.buffer asks for as many free seats as maxReplicas worlds have in all; lower buffer, or raise maxReplicas or world.maxPlayers")
 )]
 #[serde(rename_all = "camelCase")]
@@ -169,7 +169,7 @@ pub enum SeedsType {
 #[x_kube(
     validation = Rule::new("self.template.spec.containers.exists(c, c.name == self.container)").message("spec.server.template.spec.containers has no container named as spec.server.container (default: server); name one of them so, or set container"),
     validation = Rule::new("!self.ports.exists(p, p.exposure == 'HostPort') || has(self.hostPortRange)").message("spec.server.hostPortRange is required when a port has exposure HostPort; set min and max"),
-    validation = Rule::new("!has(self.hostPortRange) || self.hostPortRange.max - self.hostPortRange.min + 1 >= self.ports.filter(p, p.exposure == 'HostPort').size()").message("spec.server.hostPortRange has fewer numbers than spec.server.ports has HostPort ports; widen the range"),
+    validation = Rule::new("!has(self.hostPortRange) || self.hostPortRange.min > self.hostPortRange.max || self.hostPortRange.max - self.hostPortRange.min + 1 >= self.ports.filter(p, p.exposure == 'HostPort').size()").message("spec.server.hostPortRange has fewer numbers than spec.server.ports has HostPort ports; widen the range"),
     validation = Rule::new("self.ports.all(p, self.ports.exists_one(q, q.containerPort == p.containerPort))").message("spec.server.ports has the same containerPort twice; give each port its own"),
     validation = Rule::new("!self.ports.exists(p, p.containerPort == self.agent.port)").message("spec.server.ports uses the containerPort of spec.server.agent.port; change one of them")
 )]

@@ -70,7 +70,8 @@ async fn everyone_is_shown_the_same_world() {
         client.wander().await;
     }
     // Positions at one tick, as each client has them.
-    let mut histories: Vec<BTreeMap<u64, BTreeMap<u64, (i32, i32)>>> = Vec::new();
+    type Places = BTreeMap<u64, (i32, i32)>;
+    let mut histories: Vec<BTreeMap<u64, Places>> = Vec::new();
     for client in &mut clients {
         let mut history = BTreeMap::new();
         let own = client.welcome.entity.0;

@@ -19,7 +19,7 @@ use crate::{
     key::ObjectKey,
     lease::Leadership,
     namespace::Published,
-    server::{apply::Refusals, decide::Note, ports::HostPort},
+    server::{decide::Note, ports::HostPort, refusals::Refusals},
     telemetry::Metrics,
 };
 use k8s_openapi::api::apps::v1::ControllerRevision;

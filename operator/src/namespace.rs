@@ -59,15 +59,16 @@ async fn unprotect(ctx: &Context, name: &str) -> Result<(), Error> {
 }
 
 async fn set_label(ctx: &Context, name: &str, present: bool) -> Result<(), Error> {
-    let Some(known) = ctx.cache.namespaces().get(&ObjectKey::new("", name)) else {
-        return Ok(());
-    };
-    if known.protected == present || known.terminating {
-        return Ok(());
+    let known = ctx.cache.namespaces().get(&ObjectKey::new("", name));
+    match &known {
+        Some(known) if known.protected == present || known.terminating => return Ok(()),
+        // It is newer than the watch has told: protect it all the same.
+        None if !present => return Ok(()),
+        _ => {}
     }
     let patch = json!({"metadata": {
         "labels": {names::LABEL_NAMESPACE_WORLDS: present.then_some(names::WORLDS_PRESENT)},
-        "uid": known.meta.uid,
+        "uid": known.map(|known| known.meta.uid.clone()),
     }});
     let api: Api<Namespace> = Api::all(ctx.client.clone());
     let written = unless_gone(

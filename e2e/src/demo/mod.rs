@@ -91,7 +91,7 @@ pub(crate) async fn run(args: DemoArgs) -> Result<()> {
             record.summary.joined, record.summary.unexpected_disconnects
         );
     }
-    farewell(&cluster);
+    farewell(&cluster, &stage);
     Ok(())
 }
 
@@ -306,7 +306,7 @@ async fn apply_sample(cluster: &Cluster, images: &Images) -> Result<()> {
         .map(drop)
 }
 
-fn farewell(cluster: &Cluster) {
+fn farewell(cluster: &Cluster, stage: &Stage) {
     let kubeconfig = cluster.kubeconfig.display();
     let mut path = String::new();
     if let Some(folder) = cluster
@@ -316,6 +316,12 @@ fn farewell(cluster: &Cluster) {
     {
         path = format!(" PATH={}:$PATH", folder.display());
     }
+    let pod = stage
+        .servers
+        .state()
+        .iter()
+        .find_map(|server| server.status.as_ref()?.pod_name.clone())
+        .unwrap_or_else(|| "POD".into());
     println!(
         "
 The fleet stays, and the cluster. To look further:
@@ -324,7 +330,7 @@ The fleet stays, and the cluster. To look further:
   kubectl get gf,gs -A -o wide
   kubectl describe gf {FLEET} -n {NAMESPACE}
   kubectl logs -n {NAMESPACE} -l worldkeeper.dev/fleet={FLEET} --prefix
-  kubectl port-forward -n {NAMESPACE} pod/{FLEET}-1-1 9090       # then http://127.0.0.1:9090/health/detailed
+  kubectl port-forward -n {NAMESPACE} pod/{pod} 9090       # then http://127.0.0.1:9090/health/detailed
   kubectl port-forward -n {system} svc/{release} 8080       # then http://127.0.0.1:8080/metrics
   kubectl explain gamefleet.spec --recursive
 

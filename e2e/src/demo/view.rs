@@ -179,7 +179,7 @@ mod tests {
 
     use super::*;
 
-    fn server(seed: i64, status: serde_json::Value) -> GameServer {
+    fn server(seed: i64, status: &serde_json::Value) -> GameServer {
         serde_json::from_value(json!({
             "apiVersion": "worldkeeper.dev/v1alpha1",
             "kind": "GameServer",
@@ -196,7 +196,7 @@ mod tests {
     fn ready(seed: i64, players: i32, known: &str) -> GameServer {
         server(
             seed,
-            json!({
+            &json!({
                 "state": "Ready", "epoch": 2, "address": "198.18.0.11", "players": players,
                 "ports": [{"name": "play", "port": 7000}], "capacity": 20, "nodeName": "n1",
                 "podName": format!("f-{seed}-2"),
@@ -213,7 +213,7 @@ mod tests {
         let servers = [
             ready(10, 10, "False"),
             ready(9, 1, "True"),
-            server(11, json!({"epoch": 0})),
+            server(11, &json!({"epoch": 0})),
         ];
         let servers: Vec<&GameServer> = servers.iter().collect();
         let text = Scenery {

@@ -3,6 +3,7 @@
 //! The swarm keeps the record by which [`super::judge`] judges. A swarm whose handle is dropped is
 //! killed; one that is stopped leaves its record behind.
 
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
@@ -299,13 +300,14 @@ pub(crate) fn describe(status: &Status) -> String {
     )
 }
 
-/// The way into a world for a swarm, if players can be in it.
-pub(crate) fn target(server: &GameServer) -> Option<WorldTarget> {
+/// The way into a world for a swarm on this machine, if players can be in it. A Service's name is
+/// known inside the cluster only.
+fn target(server: &GameServer) -> Option<WorldTarget> {
     let status = server.status.as_ref()?;
     if status.state != Some(ServerState::Ready) {
         return None;
     }
-    way_in(server)
+    way_in(server).filter(|way| way.address.parse::<IpAddr>().is_ok())
 }
 
 /// The way into a world whatever its state.

@@ -30,13 +30,14 @@ pub(super) async fn run(ctx: Ctx) -> Result<()> {
     check_identities(&worlds)?;
     ctx.say("three worlds are Ready");
 
-    let again = ctx
-        .kubectl_with(&["apply", "-f", "-"], &text)
+    let generation = ctx.fleets().get("game").await?.metadata.generation;
+    ctx.kubectl_with(&["apply", "-f", "-"], &text)
         .await?
         .ok("kubectl apply")?;
+    let again = ctx.fleets().get("game").await?.metadata.generation;
     ensure!(
-        again.contains("unchanged"),
-        "the same fleet applied again is not unchanged: {again}"
+        again == generation,
+        "the same fleet applied again is another one"
     );
     check_tables(&ctx, &worlds).await?;
 

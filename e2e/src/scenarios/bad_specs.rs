@@ -316,7 +316,10 @@ fn table() -> Vec<Row> {
             what: "an amount of memory in words",
             change: container(json!({"resources": {"requests": {"memory": "lots"}}})),
             update: false,
-            expect: Expect::OnFleet(fleet_api::condition::TEMPLATE_INVALID, &["memory"]),
+            expect: Expect::OnFleet(
+                fleet_api::condition::TEMPLATE_INVALID,
+                &["spec.server.template", "quantities"],
+            ),
         },
         Row {
             what: "a mount of a volume that is not there",

@@ -1,6 +1,6 @@
 //! What holds for every world, whatever is done to it. Each property is a function over [`Sim`], and
 //! is also run against wrong variants, which it must catch.
-#![allow(clippy::unwrap_used, missing_docs)]
+#![allow(clippy::unwrap_used, clippy::disallowed_types, missing_docs)]
 
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};

@@ -14,6 +14,7 @@ use futures::{Stream, StreamExt, stream};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use serde::Serialize;
+use socket2::SockRef;
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
@@ -32,6 +33,8 @@ const MAX_CONNECTIONS: usize = 256;
 const MAX_STREAMS: usize = 16;
 /// A request's head must come within this time.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
+/// Unacknowledged for so long, a connection is dead. Streams send each second.
+const USER_TIMEOUT: Duration = Duration::from_secs(10);
 /// A world that has told nothing for so long does not tick.
 const SILENCE: Duration = Duration::from_secs(10);
 /// The same, for those who would restart it.
@@ -94,6 +97,11 @@ pub async fn run(listener: TcpListener, agent: Agent, stop: CancellationToken) {
         let Ok(permit) = connections.clone().try_acquire_owned() else {
             continue;
         };
+        // A caller that is cut off must not hold its place until the kernel's quarter of an hour is over.
+        let tuned = SockRef::from(&stream).set_tcp_user_timeout(Some(USER_TIMEOUT));
+        if let Err(error) = tuned {
+            debug!(%error, "cannot set socket options");
+        }
         let service = TowerToHyperService::new(routes.clone());
         let stop = stop.clone();
         tokio::spawn(async move {

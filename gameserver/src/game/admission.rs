@@ -83,8 +83,14 @@ mod tests {
     use super::*;
     use crate::protocol::{PlayerName, ResumeToken};
 
-    #[test]
-    fn decisions() {
+    type Decide = fn(&View<'_>, &Hello, Format) -> Result<Admission, NotAdmitted>;
+
+    /// The first case that is decided wrongly.
+    fn first_wrong(decide: Decide) -> Option<String> {
+        use Admission::{New, Resume};
+        use DrainPhase::{Closing, JoinsStopped, Serving};
+        use RefusalReason as No;
+
         let world = WorldName::new("games/f-1").unwrap();
         let mut sessions = Sessions::default();
         let name = PlayerName::new("ada").unwrap();
@@ -97,11 +103,8 @@ mod tests {
             resume: resume.map(|token| ResumeToken::new(token).unwrap()),
         };
         let (any, json) = (Format::Binary, Format::Json);
-        use Admission::{New, Resume};
-        use DrainPhase::{Closing, JoinsStopped, Serving};
-        use RefusalReason as No;
         let mine = Some(token.as_str());
-        for (hello, format, phase, taken, expect) in [
+        let cases = [
             (hello(None, None, None), any, Serving, 1, Ok(New)),
             (
                 hello(Some("games/f-1"), Some(3), None),
@@ -196,7 +199,8 @@ mod tests {
                 1,
                 Err(No::FormatUnavailable),
             ),
-        ] {
+        ];
+        for (hello, format, phase, taken, expect) in cases {
             let view = View {
                 world: &world,
                 epoch: 3,
@@ -208,7 +212,65 @@ mod tests {
                 sessions: &sessions,
             };
             let decided = decide(&view, &hello, format).map_err(|(reason, _)| reason);
-            assert_eq!(decided, expect, "{hello:?} {phase:?} {taken}");
+            if decided != expect {
+                return Some(format!(
+                    "{hello:?} {format:?} {phase:?} {taken}: {decided:?}"
+                ));
+            }
+        }
+        None
+    }
+
+    #[test]
+    fn decisions() {
+        assert_eq!(first_wrong(decide), None);
+    }
+
+    #[test]
+    fn wrong_variants_are_caught() {
+        let variants: [(&str, Decide); 5] = [
+            ("a drain shuts out those inside", |view, hello, format| {
+                if view.phase != DrainPhase::Serving {
+                    return Err((RefusalReason::JoinsStopped, ""));
+                }
+                decide(view, hello, format)
+            }),
+            (
+                "a full world shuts out those inside",
+                |view, hello, format| {
+                    if view.taken >= view.seats {
+                        return Err((RefusalReason::WorldFull, ""));
+                    }
+                    decide(view, hello, format)
+                },
+            ),
+            ("any epoch", |view, hello, format| {
+                let epoch = None;
+                decide(
+                    view,
+                    &Hello {
+                        epoch,
+                        ..hello.clone()
+                    },
+                    format,
+                )
+            }),
+            ("a bad token makes a new player", |view, hello, format| {
+                decide(view, hello, format).or_else(|refusal| match refusal.0 {
+                    RefusalReason::ResumeInvalid => Ok(Admission::New),
+                    _ => Err(refusal),
+                })
+            }),
+            ("a drain stops nobody", |view, hello, format| {
+                let phase = match view.phase {
+                    DrainPhase::JoinsStopped => DrainPhase::Serving,
+                    phase => phase,
+                };
+                decide(&View { phase, ..*view }, hello, format)
+            }),
+        ];
+        for (name, variant) in variants {
+            assert!(first_wrong(variant).is_some(), "{name}");
         }
     }
 }

@@ -87,6 +87,7 @@ impl TickTimes {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    use proptest::test_runner::{Config, TestRunner};
 
     use super::*;
 
@@ -100,18 +101,24 @@ mod tests {
         }
     }
 
-    proptest! {
-        /// However players come and go: no two statuses closer than a quarter of a second, none later
-        /// than a second after the one before, and a change is told within a quarter of a second.
-        #[test]
-        fn spacing_and_heartbeat(steps in prop::collection::vec((1..4_u64, 0..3_u32), 1..200)) {
+    type Decide = fn(&mut Publisher, u64, Facts) -> bool;
+
+    /// However players come and go: no two statuses closer than a quarter of a second, none later than
+    /// a second after the one before, and a change is told within a quarter of a second.
+    fn holds(due: Decide) -> Result<(), String> {
+        let config = Config {
+            failure_persistence: None,
+            ..Config::default()
+        };
+        let course = prop::collection::vec((1..40_u64, 0..3_u32), 1..100);
+        let property = |steps: Vec<(u64, u32)>| {
             let mut publisher = Publisher::default();
             let tick = 50_000_000;
             let (mut now, mut last, mut told) = (0, None, None);
             for (ticks, players) in steps {
                 for _ in 0..ticks {
                     now += tick;
-                    if publisher.due(now, facts(players)) {
+                    if due(&mut publisher, now, facts(players)) {
                         if let Some(last) = last {
                             prop_assert!(now - last >= SPACING);
                         }
@@ -123,8 +130,46 @@ mod tests {
                     }
                 }
             }
-        }
+            Ok(())
+        };
+        TestRunner::new(config)
+            .run(&course, property)
+            .map_err(|e| e.to_string())
+    }
 
+    #[test]
+    fn spacing_and_heartbeat() {
+        assert_eq!(holds(Publisher::due), Ok(()));
+    }
+
+    #[test]
+    fn wrong_variants_are_caught() {
+        let variants: [(&str, Decide); 3] = [
+            ("each change at once", |publisher, now, facts| {
+                let changed = publisher.last.is_some_and(|(_, before)| before != facts);
+                publisher.due(now, facts) || {
+                    publisher.last = Some((now, facts));
+                    changed
+                }
+            }),
+            ("changes only", |publisher, now, facts| {
+                let same = publisher.last.is_some_and(|(_, before)| before == facts);
+                !same && publisher.due(now, facts)
+            }),
+            ("heartbeats only", |publisher, now, facts| {
+                let last = publisher.last.map_or(facts, |(_, before)| before);
+                publisher.due(now, last) && {
+                    publisher.last = Some((now, facts));
+                    true
+                }
+            }),
+        ];
+        for (name, variant) in variants {
+            assert!(holds(variant).is_err(), "{name}");
+        }
+    }
+
+    proptest! {
         #[test]
         fn p99_is_that_of_a_sorted_list(times in prop::collection::vec(0..1000_u64, 1..500)) {
             let mut ring = TickTimes::new(200);

@@ -54,6 +54,8 @@ impl Schedule {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+
     use proptest::prelude::*;
     use proptest::test_runner::{Config, TestRunner};
 

@@ -209,7 +209,7 @@ impl Keeper {
         let events = self.world.tick(&self.inputs);
         self.inputs.clear();
         for event in events {
-            self.happened(event);
+            self.happened(&event);
         }
         self.welcome_back();
         if show {
@@ -356,8 +356,8 @@ impl Keeper {
         }
     }
 
-    fn happened(&mut self, event: Event) {
-        match event {
+    fn happened(&mut self, event: &Event) {
+        match *event {
             Event::Joined {
                 ticket,
                 player,
@@ -400,7 +400,7 @@ impl Keeper {
         };
         self.metrics.joins.inc();
         let welcome = self.welcome(player, position, token, 0, false);
-        self.connect(player, link, welcome, answer);
+        self.connect(player, &link, welcome, answer);
     }
 
     /// Gives those who come back their bodies.
@@ -432,7 +432,7 @@ impl Keeper {
             self.metrics.resumes.inc();
             info!(player = player.0, "player back");
             let welcome = self.welcome(player, position, token, ack, true);
-            self.connect(player, link, welcome, answer);
+            self.connect(player, &link, welcome, answer);
         }
     }
 
@@ -440,7 +440,7 @@ impl Keeper {
     fn connect(
         &mut self,
         player: EntityId,
-        link: Arc<Link>,
+        link: &Arc<Link>,
         welcome: Welcome,
         answer: oneshot::Sender<Result<Admitted, NotAdmitted>>,
     ) {
@@ -458,7 +458,7 @@ impl Keeper {
         if answer.send(Ok(Admitted { player, ack })).is_err() {
             // Nobody reads from this connection any more, so nobody will tell when it ends.
             link.close(CloseWith::Normal);
-            self.gone(player, &link, How::Lost);
+            self.gone(player, link, How::Lost);
         }
     }
 

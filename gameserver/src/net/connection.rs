@@ -97,6 +97,10 @@ fn tune(stream: &TcpStream) -> io::Result<()> {
 /// The HTTP upgrade. Takes the stream out afterwards: from there on frames are read and written here.
 async fn upgrade(stream: TcpStream) -> Result<(TcpStream, Format), HandshakeFailure> {
     let mut format = Err(HandshakeFailure::NotWebSocket);
+    #[expect(
+        clippy::result_large_err,
+        reason = "the library's signature, once a connection"
+    )]
     let check = |request: &Request, response: Response| {
         format = requested(request);
         match format {

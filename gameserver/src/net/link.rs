@@ -320,9 +320,14 @@ fn unpack(word: u64) -> Option<(u32, Direction)> {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+
     use proptest::prelude::*;
+    use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
     use super::*;
+    use crate::config::Config;
+    use crate::protocol::{Notice, NoticeKind};
 
     proptest! {
         #[test]
@@ -331,5 +336,73 @@ mod tests {
             let back = unpack(pack(Move { seq, direction }));
             prop_assert_eq!(back, Some((seq, Direction { x, y })));
         }
+    }
+
+    /// A link, and a client that reads nothing and has little room for what it does not read.
+    async fn narrow() -> (Link, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let client = TcpSocket::new_v4().unwrap();
+        client.set_recv_buffer_size(4096).unwrap();
+        let client = client
+            .connect(listener.local_addr().unwrap())
+            .await
+            .unwrap();
+        let (stream, _) = listener.accept().await.unwrap();
+        let metrics = Arc::new(Metrics::new(&Config::defaults().unwrap().world));
+        let (read, write) = stream.into_split();
+        // Kept open for as long as the runtime lives.
+        std::mem::forget(read);
+        (Link::new(Format::Binary, write, metrics), client)
+    }
+
+    const LONG: Duration = Duration::from_secs(3600);
+
+    fn kicked(link: &Link) -> u64 {
+        Metrics::counted(&link.metrics.kicks, "TooSlow")
+    }
+
+    #[tokio::test]
+    async fn what_must_arrive_is_bounded() {
+        let (link, _client) = narrow().await;
+        let notice = ServerMessage::Notice(Notice {
+            kind: NoticeKind::JoinsOpen,
+            seconds: 0,
+        });
+        let mut sent = 0;
+        while !link.closing().is_cancelled() {
+            link.send(&notice);
+            link.flush(LONG);
+            sent += 1;
+            assert!(sent < 10_000_000, "it takes for ever");
+        }
+        assert_eq!(kicked(&link), 1);
+        assert!(link.lock().waiting() < MAX_PENDING + 1024);
+        // And nothing comes after the last words.
+        let waiting = link.lock().waiting();
+        link.send(&notice);
+        assert!(!link.close(CloseWith::Normal));
+        assert_eq!(link.lock().waiting(), waiting);
+    }
+
+    #[tokio::test]
+    async fn updates_never_queue() {
+        let (link, _client) = narrow().await;
+        let mut scratch = Vec::new();
+        let mut written = 0;
+        while link.update(&mut scratch, |out| out.extend([7; 1000])) {
+            link.flush(LONG);
+            written += 1;
+            assert!(written < 100_000, "its buffers never fill");
+        }
+        assert!(link.lock().waiting() <= 1004);
+        for _ in 0..100 {
+            assert!(!link.update(&mut scratch, |_| panic!("nothing may be encoded")));
+        }
+        assert_eq!(link.metrics.updates_skipped.get(), 101);
+        // A client that takes nothing for too long is cut off.
+        assert_eq!(kicked(&link), 0);
+        std::thread::sleep(Duration::from_millis(2));
+        link.flush(Duration::from_millis(1));
+        assert_eq!(kicked(&link), 1);
     }
 }

@@ -25,8 +25,8 @@ use kube::{
 use serde::de::DeserializeOwned;
 use worldkeeper_crds::{GameFleet, GameServer, names};
 
-pub use records::{ContainerView, Meta, NamespaceRecord, NodeRecord, PodRecord, Whole};
-pub use table::{Change, Record, Table};
+pub use records::{ContainerView, NamespaceRecord, NodeRecord, PodRecord, Whole};
+pub use table::{Change, Meta, Record, Table};
 
 use crate::{key::ObjectKey, queue::Queue};
 
@@ -215,9 +215,33 @@ impl Cache {
         let Change::Changed(old, new) = change else {
             return;
         };
+        let level = |n: &Option<Arc<NamespaceRecord>>| n.as_ref().map(|n| n.pod_security.clone());
+        if old.is_some() && level(&old) != level(&new) {
+            // What was refused there may be taken now.
+            self.enqueue_namespace(new.as_deref());
+        }
         if let Some(namespace) = new.or(old) {
             self.queues.namespaces.add(namespace.meta.key.clone());
         }
+    }
+
+    fn enqueue_namespace(&self, namespace: Option<&NamespaceRecord>) {
+        let Some(name) = namespace.map(|n| &n.meta.key.name) else {
+            return;
+        };
+        for fleet in self.fleets.namespace(name) {
+            self.queues.fleets.add(fleet.meta.key.clone());
+        }
+        for server in self.servers.namespace(name) {
+            self.queues.servers.add(server.meta.key.clone());
+        }
+    }
+
+    /// Pod Security level that a namespace enforces, if it sets one.
+    #[must_use]
+    pub fn pod_security(&self, namespace: &str) -> Option<String> {
+        let namespace = self.namespaces.get(&ObjectKey::new("", namespace))?;
+        namespace.pod_security.clone()
     }
 
     fn namespace_touched(&self, member: &ObjectKey) {

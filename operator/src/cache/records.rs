@@ -13,19 +13,8 @@ use k8s_openapi::{
 use kube::{Resource, ResourceExt};
 use worldkeeper_crds::{GameFleet, GameServer, names};
 
-use super::table::Record;
+use super::table::{Meta, Record};
 use crate::key::ObjectKey;
-
-/// Keys, uid and version of an object.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Meta {
-    /// Namespace and name.
-    pub key: ObjectKey,
-    /// uid.
-    pub uid: String,
-    /// Resource version as a number.
-    pub version: u64,
-}
 
 impl Meta {
     fn of(object: &impl ResourceExt) -> Self {
@@ -80,14 +69,8 @@ impl<K: Resource> Whole<K> {
 macro_rules! whole_record {
     ($kind:ty) => {
         impl Record for Whole<$kind> {
-            fn key(&self) -> &ObjectKey {
-                &self.meta.key
-            }
-            fn uid(&self) -> &str {
-                &self.meta.uid
-            }
-            fn version(&self) -> u64 {
-                self.meta.version
+            fn meta(&self) -> &Meta {
+                &self.meta
             }
             fn group(&self) -> Option<ObjectKey> {
                 self.fleet()
@@ -274,14 +257,8 @@ fn container_view(status: &ContainerStatus) -> ContainerView {
 }
 
 impl Record for PodRecord {
-    fn key(&self) -> &ObjectKey {
-        &self.meta.key
-    }
-    fn uid(&self) -> &str {
-        &self.meta.uid
-    }
-    fn version(&self) -> u64 {
-        self.meta.version
+    fn meta(&self) -> &Meta {
+        &self.meta
     }
     fn group(&self) -> Option<ObjectKey> {
         Some(ObjectKey::new(
@@ -339,14 +316,8 @@ impl NodeRecord {
 }
 
 impl Record for NodeRecord {
-    fn key(&self) -> &ObjectKey {
-        &self.meta.key
-    }
-    fn uid(&self) -> &str {
-        &self.meta.uid
-    }
-    fn version(&self) -> u64 {
-        self.meta.version
+    fn meta(&self) -> &Meta {
+        &self.meta
     }
     fn group(&self) -> Option<ObjectKey> {
         None
@@ -366,6 +337,8 @@ pub struct NamespaceRecord {
     pub protected: bool,
     /// Is being deleted.
     pub terminating: bool,
+    /// Pod Security level that it enforces, if it sets one.
+    pub pod_security: Option<String>,
 }
 
 impl NamespaceRecord {
@@ -379,24 +352,23 @@ impl NamespaceRecord {
                 .get(names::LABEL_NAMESPACE_WORLDS)
                 .is_some_and(|v| v == names::WORLDS_PRESENT),
             terminating: namespace.meta().deletion_timestamp.is_some(),
+            pod_security: namespace
+                .labels()
+                .get("pod-security.kubernetes.io/enforce")
+                .cloned(),
         }
     }
 }
 
 impl Record for NamespaceRecord {
-    fn key(&self) -> &ObjectKey {
-        &self.meta.key
-    }
-    fn uid(&self) -> &str {
-        &self.meta.uid
-    }
-    fn version(&self) -> u64 {
-        self.meta.version
+    fn meta(&self) -> &Meta {
+        &self.meta
     }
     fn group(&self) -> Option<ObjectKey> {
         None
     }
     fn same(&self, other: &Self) -> bool {
-        (self.protected, self.terminating) == (other.protected, other.terminating)
+        (self.protected, self.terminating, &self.pod_security)
+            == (other.protected, other.terminating, &other.pod_security)
     }
 }

@@ -16,14 +16,21 @@ use crate::key::ObjectKey;
 /// bring the object back.
 const TOMBSTONE: Duration = Duration::from_mins(1);
 
+/// Keys, uid and version of an object.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Meta {
+    /// Namespace and name.
+    pub key: ObjectKey,
+    /// uid.
+    pub uid: String,
+    /// Resource version as a number.
+    pub version: u64,
+}
+
 /// What a table must know of the objects it holds.
 pub trait Record: Send + Sync + 'static {
-    /// Namespace and name.
-    fn key(&self) -> &ObjectKey;
-    /// uid.
-    fn uid(&self) -> &str;
-    /// Resource version.
-    fn version(&self) -> u64;
+    /// Keys, uid and version.
+    fn meta(&self) -> &Meta;
     /// Key of the object that this one belongs to by label, by which [`Table::group`] finds it.
     fn group(&self) -> Option<ObjectKey>;
     /// Nothing that any decision reads differs from `other`.
@@ -112,10 +119,10 @@ impl<T: Record> Table<T> {
         let mut inner = self.write();
         let now = Instant::now();
         inner.tombstones.retain(|_, at| now - *at < TOMBSTONE);
-        inner.tombstones.insert(object.uid().to_owned(), now);
-        match inner.objects.get(object.key()) {
-            Some(known) if known.uid() == object.uid() => {
-                let old = inner.remove(object.key());
+        inner.tombstones.insert(object.meta().uid.clone(), now);
+        match inner.objects.get(&object.meta().key) {
+            Some(known) if known.meta().uid == object.meta().uid => {
+                let old = inner.remove(&object.meta().key);
                 Change::Changed(old, None)
             }
             _ => Change::Nothing,
@@ -126,13 +133,13 @@ impl<T: Record> Table<T> {
     /// was made.
     pub fn replace(&self, list: Vec<T>) -> Vec<Change<T>> {
         let mut inner = self.write();
-        let listed: HashSet<ObjectKey> = list.iter().map(|o| o.key().clone()).collect();
-        let newest = list.iter().map(Record::version).max();
+        let listed: HashSet<ObjectKey> = list.iter().map(|o| o.meta().key.clone()).collect();
+        let newest = list.iter().map(|o| o.meta().version).max();
         let gone: Vec<ObjectKey> = inner
             .objects
             .iter()
             .filter(|(key, object)| {
-                !listed.contains(key) && newest.is_none_or(|newest| object.version() <= newest)
+                !listed.contains(key) && newest.is_none_or(|newest| object.meta().version <= newest)
             })
             .map(|(key, _)| key.clone())
             .collect();
@@ -159,25 +166,28 @@ impl<T: Record> Table<T> {
 
 impl<T: Record> Inner<T> {
     fn observe(&mut self, object: T) -> Change<T> {
-        if self.tombstones.contains_key(object.uid()) {
+        if self.tombstones.contains_key(&object.meta().uid) {
             return Change::Nothing;
         }
-        if let Some(known) = self.objects.get(object.key())
-            && known.version() >= object.version()
+        if let Some(known) = self.objects.get(&object.meta().key)
+            && known.meta().version >= object.meta().version
         {
             return Change::Nothing;
         }
         let object = Arc::new(object);
-        let old = self.remove(object.key());
+        let old = self.remove(&object.meta().key);
         if let Some(group) = object.group() {
             self.groups
                 .entry(group)
                 .or_default()
-                .insert(object.key().clone());
+                .insert(object.meta().key.clone());
         }
-        self.objects.insert(object.key().clone(), object.clone());
+        self.objects
+            .insert(object.meta().key.clone(), object.clone());
         match &old {
-            Some(old) if old.uid() == object.uid() && old.same(&object) => Change::Nothing,
+            Some(old) if old.meta().uid == object.meta().uid && old.same(&object) => {
+                Change::Nothing
+            }
             _ => Change::Changed(old, Some(object)),
         }
     }
@@ -202,22 +212,14 @@ mod tests {
 
     #[derive(Clone, Debug, PartialEq)]
     struct Thing {
-        key: ObjectKey,
-        uid: String,
-        version: u64,
+        meta: Meta,
         group: Option<ObjectKey>,
         value: u8,
     }
 
     impl Record for Thing {
-        fn key(&self) -> &ObjectKey {
-            &self.key
-        }
-        fn uid(&self) -> &str {
-            &self.uid
-        }
-        fn version(&self) -> u64 {
-            self.version
+        fn meta(&self) -> &Meta {
+            &self.meta
         }
         fn group(&self) -> Option<ObjectKey> {
             self.group.clone()
@@ -229,9 +231,11 @@ mod tests {
 
     fn thing(name: &str, uid: &str, version: u64, value: u8) -> Thing {
         Thing {
-            key: ObjectKey::new("ns", name),
-            uid: uid.into(),
-            version,
+            meta: Meta {
+                key: ObjectKey::new("ns", name),
+                uid: uid.into(),
+                version,
+            },
             group: Some(ObjectKey::new("ns", "g")),
             value,
         }
@@ -277,7 +281,11 @@ mod tests {
         table.observe(thing("old", "1", 3, 1));
         table.observe(thing("new", "2", 30, 1));
         table.replace(vec![thing("listed", "3", 20, 1)]);
-        let names: Vec<_> = table.all().iter().map(|t| t.key.name.to_string()).collect();
+        let names: Vec<_> = table
+            .all()
+            .iter()
+            .map(|t| t.meta.key.name.to_string())
+            .collect();
         assert_eq!(names, ["listed", "new"]);
     }
 

@@ -19,6 +19,7 @@ use crate::{
         apply::post_pod,
         build::{self, PodPlan},
         refusal::{self, Refusal},
+        refusals::Basis,
     },
 };
 
@@ -48,15 +49,15 @@ impl Verdict {
 
 /// Words heard under this leader, by namespace and revision.
 #[derive(Debug, Default)]
-pub struct Verdicts(Mutex<HashMap<ObjectKey, (Verdict, Instant)>>);
+pub struct Verdicts(Mutex<HashMap<ObjectKey, (Basis, Verdict, Instant)>>);
 
 impl Verdicts {
     /// The standing word on a revision, if it need not be asked for again.
-    fn standing(&self, revision: &ObjectKey) -> Option<Verdict> {
+    fn standing(&self, revision: &ObjectKey, basis: &Basis) -> Option<Verdict> {
         let all = lock(&self.0);
-        let (verdict, at) = all.get(revision)?;
-        let stands = *verdict == Verdict::Accepted || at.elapsed() < RETRY;
-        stands.then(|| verdict.clone())
+        let (answered, verdict, at) = all.get(revision)?;
+        let fresh = *verdict == Verdict::Accepted || at.elapsed() < RETRY;
+        (fresh && answered == basis).then(|| verdict.clone())
     }
 }
 
@@ -72,11 +73,12 @@ pub async fn verdict(
     data: &RevisionData,
 ) -> Result<(Verdict, Option<Duration>), Error> {
     let key = ObjectKey::new(fleet.namespace.clone(), revision);
-    let verdict = match ctx.verdicts.standing(&key) {
+    let basis = Basis::of(ctx, &key, revision);
+    let verdict = match ctx.verdicts.standing(&key, &basis) {
         Some(verdict) => verdict,
         None => {
             let verdict = ask(ctx, fleet, revision, identity, data).await?;
-            lock(&ctx.verdicts.0).insert(key, (verdict.clone(), Instant::now()));
+            lock(&ctx.verdicts.0).insert(key, (basis, verdict.clone(), Instant::now()));
             verdict
         }
     };

@@ -1,12 +1,6 @@
 //! Carries the steps of a decision out. Every write carries the resource version that the decision
 //! was made on.
 
-use std::{
-    collections::HashMap,
-    sync::Mutex,
-    time::{Duration, Instant},
-};
-
 use k8s_openapi::api::core::v1::{Pod, Service};
 use kube::{
     Api,
@@ -21,19 +15,14 @@ use super::{
     dereference::Seen,
     ports::{self, HostPort, PortsInUse},
     refusal::{self, Refusal},
-    view::Refused,
+    refusals::Basis,
 };
 use crate::{
     build::controlled_by,
     cache::Meta,
     context::{Context, SERVER_MANAGER, lock},
     error::{During, Error, unless_gone},
-    key::ObjectKey,
 };
-
-/// First and longest time until a refused pod is tried again.
-const RETRY_FIRST: Duration = Duration::from_secs(5);
-const RETRY_LAST: Duration = Duration::from_mins(1);
 
 /// What came of the steps.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -73,7 +62,8 @@ pub async fn apply(ctx: &Context, seen: &Seen, decision: &Decision) -> Result<Ap
                 None => applied.created = true,
                 Some(refusal) => {
                     tracing::warn!(reason = refusal.reason, "{}", refusal.message);
-                    ctx.refusals.record(&seen.key, &seen.view.revision, refusal);
+                    let basis = Basis::of(ctx, &seen.key, &seen.view.revision);
+                    ctx.refusals.record(&seen.key, basis, refusal);
                     applied.refused = true;
                 }
             },
@@ -384,54 +374,4 @@ fn ports_in_use(ctx: &Context) -> PortsInUse {
         }
     }
     in_use
-}
-
-/// Pods that the API server refused, and when each may be tried again.
-#[derive(Debug, Default)]
-pub struct Refusals(Mutex<HashMap<ObjectKey, Standing>>);
-
-#[derive(Debug)]
-struct Standing {
-    revision: String,
-    refusal: Refusal,
-    again: Instant,
-    delay: Duration,
-}
-
-impl Refusals {
-    fn record(&self, world: &ObjectKey, revision: &str, refusal: Refusal) {
-        let mut all = lock(&self.0);
-        let delay = all
-            .get(world)
-            .filter(|s| s.revision == revision)
-            .map_or(RETRY_FIRST, |s| (s.delay * 2).min(RETRY_LAST));
-        all.insert(
-            world.clone(),
-            Standing {
-                revision: revision.into(),
-                refusal,
-                again: Instant::now() + delay,
-                delay,
-            },
-        );
-    }
-
-    /// The standing refusal of this revision of a world's pod.
-    #[must_use]
-    pub fn standing(&self, world: &ObjectKey, revision: &str) -> Option<Refused> {
-        let all = lock(&self.0);
-        let standing = all.get(world).filter(|s| s.revision == revision)?;
-        let left = standing.again.saturating_duration_since(Instant::now());
-        Some(Refused {
-            condition: standing.refusal.condition,
-            reason: standing.refusal.reason.into(),
-            message: standing.refusal.message.clone(),
-            seconds_left: i64::try_from(left.as_millis().div_ceil(1000)).unwrap_or(i64::MAX),
-        })
-    }
-
-    /// Forgets a world's refusal.
-    pub fn forget(&self, world: &ObjectKey) {
-        lock(&self.0).remove(world);
-    }
 }

@@ -12,6 +12,7 @@ use worldkeeper_crds::{
     server::PortStatus,
 };
 
+use super::refusals::Basis;
 use super::view::{NodeView, PodView, ServerView, Settings, WayIn};
 use crate::{
     agent::Incarnation,
@@ -97,7 +98,9 @@ pub async fn dereference(ctx: &Context, key: &ObjectKey) -> Result<Option<Seen>,
         }),
         pods,
         players: knowledge.into(),
-        refused: ctx.refusals.standing(key, &server.spec.revision),
+        refused: ctx
+            .refusals
+            .standing(key, &Basis::of(ctx, key, &server.spec.revision)),
         way_in,
         status: status.clone(),
         now: Timestamp::now(),

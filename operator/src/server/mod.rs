@@ -10,6 +10,7 @@ pub mod dereference;
 pub mod failures;
 pub mod ports;
 pub mod refusal;
+pub mod refusals;
 pub mod status;
 pub mod view;
 
