@@ -177,14 +177,12 @@ pub fn decide(view: &ServerView) -> Decision {
                     view.now,
                 ));
             }
-            if !alive.published && alive.end.is_none() {
+            if !alive.published {
+                // Then its start has failed, or, if it is to end unheard, it may.
                 again = alive
                     .startup_seconds_left
                     .filter(|left| *left > 0)
                     .map(seconds);
-            } else if !alive.published && alive.end == Some(EndReason::Deleted) {
-                // Unheard, and its container runs: it may end when its startup time is over.
-                again = alive.startup_seconds_left.map(|left| seconds(left.max(1)));
             }
             if alive.published || may_publish(view, alive) {
                 publish(view, alive, &mut status);

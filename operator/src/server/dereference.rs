@@ -93,9 +93,12 @@ pub async fn dereference(ctx: &Context, key: &ObjectKey) -> Result<Option<Seen>,
             .any(|f| f == names::FINALIZER_DRAIN),
         scale_down: server.spec.scale_down,
         revision: server.spec.revision.clone(),
-        settings: revision.as_ref().map(|r| Settings {
-            startup_timeout_seconds: r.server.startup_timeout_seconds.into(),
-        }),
+        settings: pod_revision
+            .as_ref()
+            .or(revision.as_ref())
+            .map(|r| Settings {
+                startup_timeout_seconds: r.server.startup_timeout_seconds.into(),
+            }),
         pods,
         players: knowledge.into(),
         refused: ctx

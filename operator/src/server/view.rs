@@ -21,7 +21,8 @@ pub struct ServerView {
     pub scale_down: bool,
     /// Name of the revision for the next incarnation.
     pub revision: String,
-    /// What the revision says; `None` when there is no such revision.
+    /// What the newest pod's revision says, or without a pod that of the next incarnation; `None`
+    /// when there is no such revision.
     pub settings: Option<Settings>,
     /// The status that stands.
     pub status: GameServerStatus,

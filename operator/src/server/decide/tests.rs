@@ -304,6 +304,17 @@ fn an_image_that_cannot_be_pulled_makes_no_new_pods() {
 }
 
 #[test]
+fn what_is_to_end_unheard_is_looked_at_again_when_it_may() {
+    let mut view = starting();
+    view.revision = "r2".into();
+    let waiting = decide(&view);
+    assert_eq!(waiting.steps, []);
+    assert_eq!(waiting.again, Some(Duration::from_secs(30)));
+    view.now = at(NOW + 30);
+    assert_eq!(decide(&view).steps, [Step::End(pod().meta)]);
+}
+
+#[test]
 fn a_new_revision_replaces_what_never_served() {
     let mut view = starting();
     view.revision = "r2".into();
