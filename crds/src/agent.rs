@@ -11,7 +11,8 @@
 //! | `DELETE /agent/v1/drain` | joins are open again; answers the [`AgentStatus`] after the change |
 //!
 //! Refusals are `401` (no token, or one that does not verify) and `409` (a valid token of a leader
-//! whose `term` is lower than one that this agent has already seen), with an [`AgentError`] body.
+//! whose `term` is lower than one that this agent has already seen, or a change while the process is
+//! closing) and `503` (the agent cannot answer now), with an [`AgentError`] body.
 
 use serde::{Deserialize, Serialize};
 
@@ -142,7 +143,7 @@ impl AgentStatus {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AgentError {
     /// Finite reason, fit for a metric's label: `TokenMissing`, `TokenInvalid`, `TokenExpired`,
-    /// `TokenReplayed`, `WrongAudience`, `WrongWorld`, `StaleTerm`, `Closing`.
+    /// `TokenReplayed`, `WrongAudience`, `WrongWorld`, `StaleTerm`, `Closing`, `Overloaded`.
     pub reason: String,
     /// For people.
     pub message: String,

@@ -1,7 +1,8 @@
 //! Players: a swarm of bots in a process of its own, steered line by line.
 //!
-//! The swarm keeps the record by which [`super::judge`] judges. A swarm whose handle is dropped is
-//! killed; one that is stopped leaves its record behind.
+//! The swarm keeps the record by which [`super::judge`] judges. It ends, and leaves its record, when it
+//! is stopped, and also when nobody holds its standard input any more: its handle was dropped, or this
+//! program died.
 
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
@@ -82,7 +83,6 @@ impl Bots {
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(log)
-            .kill_on_drop(true)
             .spawn()
             .with_context(|| format!("cannot start {}", program.display()))?;
         let stdin = child.stdin.take().context("the bots have no input")?;

@@ -1,6 +1,7 @@
 //! What a scenario is given.
 
 use std::fmt::Debug;
+use std::fs::File;
 use std::path::PathBuf;
 use std::process::Stdio;
 use std::sync::Arc;
@@ -45,6 +46,8 @@ pub(crate) struct Shared {
     pub(crate) machine: Option<Machine>,
     /// Where each scenario leaves its files.
     pub(crate) root: PathBuf,
+    /// Keeps other runs away from the machine.
+    pub(crate) _only_run: File,
 }
 
 /// A scenario's own place.

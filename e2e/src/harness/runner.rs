@@ -1,12 +1,14 @@
 //! Runs scenarios: those that disturb nobody side by side, the others one by one after them.
 
+use std::env;
 use std::fmt::Write as _;
+use std::fs::{File, TryLockError};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
@@ -122,8 +124,37 @@ fn choose(all: &'static [Scenario], wanted: &[String]) -> Result<Vec<&'static Sc
         .collect()
 }
 
+/// The chart's values in scenarios: what takes long elsewhere is short.
+pub(crate) fn values() -> Value {
+    json!({
+        "lease": {"durationSeconds": LEASE_SECONDS},
+        "agentKeys": {"overlapSeconds": KEY_OVERLAP_SECONDS},
+    })
+}
+
+/// One run at a time: each removes what others have left. Held until this process ends.
+fn only_run() -> Result<File> {
+    let path = env::temp_dir().join("worldkeeper-e2e.lock");
+    let file = File::options()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .open(&path)
+        .with_context(|| path.display().to_string())?;
+    match file.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => {
+            tool::step("waiting for another run on this machine to end");
+            file.lock()?;
+        }
+        Err(TryLockError::Error(error)) => return Err(error.into()),
+    }
+    Ok(file)
+}
+
 /// Cluster, images and operator; and nothing left of a run that was killed.
 pub(crate) async fn set_up(as_it_is: bool) -> Result<Shared> {
+    let lock = tokio::task::spawn_blocking(only_run).await??;
     let cluster = Cluster::ensure().await?;
     let machine = if cluster.own {
         Some(Machine::find()?)
@@ -142,11 +173,7 @@ pub(crate) async fn set_up(as_it_is: bool) -> Result<Shared> {
     } else {
         let Images { operator, server } = images::ensure(&cluster).await?;
         let name = server.name.clone();
-        let values = json!({
-            "lease": {"durationSeconds": LEASE_SECONDS},
-            "agentKeys": {"overlapSeconds": KEY_OVERLAP_SECONDS},
-        });
-        chart::install(&cluster, &Images { operator, server }, values).await?;
+        chart::install(&cluster, &Images { operator, server }, values()).await?;
         name
     };
     operator::until_ready(&client, 2).await?;
@@ -160,6 +187,7 @@ pub(crate) async fn set_up(as_it_is: bool) -> Result<Shared> {
         image: server,
         machine,
         root,
+        _only_run: lock,
     })
 }
 

@@ -300,8 +300,16 @@ async fn uninstall_is_refused(ctx: &Ctx, world: &GameServer) -> Result<()> {
         "replicas of the operator were replaced"
     );
     ensure!(policies(ctx).await? == 6, "policies are gone");
+    // Without a number Helm would go back to the values before these.
+    let mut status = ctx.shared.cluster.helm()?;
+    status.args(["status", RELEASE, "--namespace", NAMESPACE, "--output=json"]);
+    let status: Value = serde_json::from_str(&tool::run(&mut status).await?)?;
+    let revision = status["version"]
+        .as_i64()
+        .context("the release has no revision")?;
     let mut rollback = ctx.shared.cluster.helm()?;
-    rollback.args(["rollback", RELEASE, "--namespace", NAMESPACE, "--wait"]);
+    rollback.args(["rollback", RELEASE, &revision.to_string()]);
+    rollback.args(["--namespace", NAMESPACE, "--wait"]);
     tool::run(&mut rollback).await?;
     ensure!(
         replicas(ctx).await? == before,

@@ -1,7 +1,7 @@
 //! What waits to be written to one client. Whoever holds the lock may write: usually the sender
 //! thread, and a reader that answers a ping at once.
 //!
-//! There are two ways in. [`Link::update`] is latest-wins: it takes an update only when everything
+//! There are two ways in. [`Link::update`] is latest-wins: it takes an update only when the one
 //! before it has reached the socket, so a slow client gets fewer updates, never older ones.
 //! [`Link::send`] is reliable and bounded: a client that does not take what it must get is cut off.
 
@@ -55,6 +55,8 @@ struct Out {
     pending: Vec<u8>,
     /// Bytes of `pending` that the socket has taken.
     written: usize,
+    /// An update is among `pending`.
+    update: bool,
     /// When the socket took no more.
     stuck: Option<Instant>,
     /// When the last words were added.
@@ -77,6 +79,7 @@ impl Link {
             half: Some(half),
             pending: Vec::new(),
             written: 0,
+            update: false,
             stuck: None,
             closing: None,
         };
@@ -119,14 +122,15 @@ impl Link {
             .inc();
     }
 
-    /// Adds an update, unless the client has not taken all that came before; then nothing is called.
+    /// Adds an update, unless the one before still waits, or the socket takes nothing; then nothing is
+    /// called.
     /// `scratch` is only memory. Returns whether it was added.
     pub fn update(&self, scratch: &mut Vec<u8>, encode: impl FnOnce(&mut Vec<u8>)) -> bool {
         let mut out = self.lock();
         if out.closing.is_some() || out.half.is_none() {
             return false;
         }
-        if !out.pending.is_empty() {
+        if out.update || out.stuck.is_some() {
             drop(out);
             self.metrics.updates_skipped.inc();
             return false;
@@ -134,6 +138,7 @@ impl Link {
         scratch.clear();
         encode(scratch);
         put_frame(self.opcode(), scratch, &mut out.pending);
+        out.update = true;
         true
     }
 
@@ -272,6 +277,7 @@ impl Out {
             if self.written == self.pending.len() {
                 self.pending.clear();
                 self.written = 0;
+                self.update = false;
                 self.stuck = None;
                 break self.closing.is_some();
             }
@@ -382,6 +388,18 @@ mod tests {
         link.send(&notice);
         assert!(!link.close(CloseWith::Normal));
         assert_eq!(link.lock().waiting(), waiting);
+    }
+
+    #[tokio::test]
+    async fn what_must_arrive_does_not_keep_an_update_out() {
+        let (link, _client) = narrow().await;
+        let mut scratch = Vec::new();
+        link.ping();
+        assert!(link.update(&mut scratch, |out| out.push(1)));
+        link.ping();
+        assert!(!link.update(&mut scratch, |out| out.push(2)));
+        assert!(!link.flush(LONG).closed);
+        assert!(link.update(&mut scratch, |out| out.push(3)));
     }
 
     #[tokio::test]
