@@ -42,12 +42,10 @@ async fn main() -> ExitCode {
         )
         .with_writer(std::io::stderr)
         .init();
-    let passed = match Cli::parse().command {
-        Command::Run(args) => harness::runner::run(&args, scenarios::ALL).await,
-        Command::Demo(args) => demo::run(args).await.map(|()| true),
-        Command::Install(args) => install::run(args).await.map(|()| true),
-        Command::Bench(args) => bench::run(&args).await.map(|()| true),
-        Command::FakeAgent(args) => bench::fake_agent::run(&args).await.map(|()| true),
+    let passed = tokio::select! {
+        passed = run(Cli::parse().command) => passed,
+        // Programs that were started end with what is dropped here.
+        _ = tokio::signal::ctrl_c() => Err(anyhow::anyhow!("interrupted")),
     };
     match passed {
         Ok(true) => ExitCode::SUCCESS,
@@ -56,5 +54,16 @@ async fn main() -> ExitCode {
             eprintln!("worldkeeper-e2e: {error:#}");
             ExitCode::FAILURE
         }
+    }
+}
+
+/// `true` if nothing failed.
+async fn run(command: Command) -> anyhow::Result<bool> {
+    match command {
+        Command::Run(args) => harness::runner::run(&args, scenarios::ALL).await,
+        Command::Demo(args) => demo::run(args).await.map(|()| true),
+        Command::Install(args) => install::run(args).await.map(|()| true),
+        Command::Bench(args) => bench::run(&args).await.map(|()| true),
+        Command::FakeAgent(args) => bench::fake_agent::run(&args).await.map(|()| true),
     }
 }

@@ -73,7 +73,7 @@ pub struct RunArgs {
     )]
     pub agent_key_overlap_seconds: u64,
     /// Objects of each kind that are worked on at a time.
-    #[arg(long, env = "WORLDKEEPER_OPERATOR_CONCURRENCY", default_value_t = 32, value_parser = clap::value_parser!(u16).range(1..=1024))]
+    #[arg(long, env = "WORLDKEEPER_OPERATOR_CONCURRENCY", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub concurrency: u16,
     /// Form of the log lines; their level is RUST_LOG's.
     #[arg(long, env = "WORLDKEEPER_OPERATOR_LOG_FORMAT", value_enum, default_value_t = LogFormat::Json)]

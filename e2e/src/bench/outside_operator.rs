@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::authentication::v1::{TokenRequest, TokenRequestSpec};
 use k8s_openapi::api::core::v1::{Pod, ServiceAccount};
@@ -23,9 +23,6 @@ use crate::install::{Cluster, checkout};
 
 /// For pods to be gone, or a leader to be there.
 const SOON: Duration = Duration::from_secs(90);
-/// Port of its own health and metrics.
-const HTTP_PORT: u16 = 18_080;
-
 /// The running operator. It ends with this handle.
 #[derive(Debug)]
 pub(super) struct OutsideOperator {
@@ -63,11 +60,12 @@ impl OutsideOperator {
         let kubeconfig = kubeconfig(cluster, client, &folder).await?;
         let program = programs::find("worldkeeper-operator")?;
         let log = std::fs::File::create(folder.join("operator.log"))?;
-        let child = Command::new(&program)
+        let http_port = free_port()?;
+        let mut child = Command::new(&program)
             .arg(format!("--lease-name={RELEASE}"))
             .arg(format!("--lease-namespace={NAMESPACE}"))
             .arg("--lease-duration-seconds=15")
-            .arg(format!("--http-port={HTTP_PORT}"))
+            .arg(format!("--http-port={http_port}"))
             .arg("--log-format=text")
             .env("KUBECONFIG", &kubeconfig)
             .env("POD_NAME", "bench")
@@ -82,7 +80,10 @@ impl OutsideOperator {
         let pid = child
             .id()
             .context("the operator ended at once; see target/bench/operator.log")?;
-        leads(client).await?;
+        tokio::select! {
+            led = leads(client) => led?,
+            ended = child.wait() => bail!("the operator ended ({}); see target/bench/operator.log", ended?),
+        }
         Ok(Self { child, pid })
     }
 
@@ -165,6 +166,12 @@ fn write_private(path: &Path, content: &[u8]) -> Result<()> {
         .open(path)?;
     file.write_all(content)?;
     Ok(())
+}
+
+/// A port that nobody listens on now.
+fn free_port() -> Result<u16> {
+    let probe = std::net::TcpListener::bind((std::net::Ipv4Addr::UNSPECIFIED, 0))?;
+    Ok(probe.local_addr()?.port())
 }
 
 /// Waits until the process here holds the Lease.

@@ -1,10 +1,11 @@
 //! The operator as seen from outside: who leads, and its log.
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::Pod;
+use kube::api::{DeleteParams, ListParams};
 use kube::runtime::watcher;
-use kube::{Api, Client};
+use kube::{Api, Client, ResourceExt};
 
 use super::context::SOON;
 use super::wait;
@@ -69,9 +70,7 @@ pub(crate) async fn leader(client: &Client, above: Option<i32>) -> Result<Leader
     )
     .await?;
     let pods: Api<Pod> = Api::namespaced(client.clone(), NAMESPACE);
-    let listed = pods
-        .list(&kube::api::ListParams::default().labels(PODS))
-        .await?;
+    let listed = pods.list(&ListParams::default().labels(PODS)).await?;
     let pod = holds(&listed.items, &identity)
         .with_context(|| format!("no pod of the operator is called as the leader {identity}"))?;
     Ok(Leader { pod, term })
@@ -91,6 +90,37 @@ pub(crate) async fn until_ready(client: &Client, replicas: usize) -> Result<()> 
         }
     })
     .await
+}
+
+/// Brings the two replicas to different nodes, as they were before a node was drained or lost.
+pub(crate) async fn spread(client: &Client) -> Result<()> {
+    let pods: Api<Pod> = Api::namespaced(client.clone(), NAMESPACE);
+    for _ in 0..3 {
+        until_ready(client, 2).await?;
+        let leader = leader(client, None).await?.pod;
+        let node = |pod: &Pod| pod.spec.as_ref().and_then(|spec| spec.node_name.clone());
+        let listed = pods.list(&ListParams::default().labels(PODS)).await?.items;
+        let beside: Vec<&Pod> = listed
+            .iter()
+            .filter(|pod| pod.name_any() != leader.name_any() && pod_ready(pod))
+            .filter(|pod| node(pod) == node(&leader))
+            .collect();
+        if beside.is_empty() {
+            return Ok(());
+        }
+        for pod in beside {
+            pods.delete(&pod.name_any(), &DeleteParams::default())
+                .await?;
+            let name = pod.name_any();
+            let what = format!("replica {name} to be gone");
+            wait::until_one(&pods, &name, &what, SOON, |left: Option<&Pod>| match left {
+                None => Ok(()),
+                Some(_) => Err("it ends".to_owned()),
+            })
+            .await?;
+        }
+    }
+    bail!("the operator's replicas stay on one node")
 }
 
 fn pod_ready(pod: &Pod) -> bool {

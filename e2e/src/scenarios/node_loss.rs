@@ -58,6 +58,7 @@ async fn worlds_by_node(
     ctx: &Ctx,
     fleet: &str,
 ) -> Result<(String, Vec<GameServer>, Vec<GameServer>)> {
+    operator::spread(&ctx.client()).await?;
     let leader = operator::leader(&ctx.client(), None).await?;
     let node = leader
         .pod

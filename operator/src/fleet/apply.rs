@@ -21,8 +21,9 @@ use crate::{
     server::decide::Note,
 };
 
-/// Writes under way at a time for one fleet.
-const CONCURRENCY: usize = 32;
+/// Writes under way at a time for one fleet. More would not make an API server faster, only keep
+/// others, the scheduler and kubelets among them, waiting behind us.
+const CONCURRENCY: usize = 8;
 
 /// Sees that the fleet's worlds are protected before there are any, and that their pods can be
 /// built: finalizer, namespace label, JWKS, budget, revision. Writes only what is missing.

@@ -29,6 +29,9 @@ use crate::{
 use situation::{Alive, EndReason, Ended, Situation, ended, failed_before, situation};
 use summary::{summary, transition_notes};
 
+/// Reason of a world that starts, with nothing amiss so far.
+pub const STARTING: &str = "Starting";
+
 /// One thing to do. The order in [`Decision::steps`] is the order of doing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Step {

@@ -6,20 +6,21 @@ use k8s_openapi::jiff::Timestamp;
 use kube::{Api, api::PostParams};
 use worldkeeper_crds::{
     GameServer,
-    server::{GameServerStatus, ServerState},
+    server::{GameServerStatus, ServerState, condition},
 };
 
-use super::dereference::Seen;
+use super::{decide::STARTING, dereference::Seen};
 use crate::{
+    conditions,
     context::{Context, SERVER_MANAGER},
     error::{During, Error},
 };
 
 /// Least time between two writes of a world that change nothing but its player count.
 const PLAYERS_SPACING: Duration = Duration::from_secs(5);
-/// A start that goes well is not written while its pod is younger: Ready follows soon, and one
-/// write says both.
-const YOUNG: Duration = Duration::from_secs(3);
+/// A start without trouble is not written while its pod is younger: Ready follows soon, and one
+/// write says both. Trouble is written at once.
+const YOUNG: Duration = Duration::from_secs(10);
 
 /// Writes the status, or says how long it can wait.
 ///
@@ -72,7 +73,10 @@ fn young(seen: &Seen, status: &GameServerStatus) -> Option<Duration> {
     let before = &seen.view.status;
     let nothing_lost = before.address.is_none() && before.failures == status.failures;
     let created = seen.view.pods.first()?.pod.created?;
-    if status.state != Some(ServerState::Starting) || !nothing_lost {
+    let no_trouble = status.state == Some(ServerState::Starting)
+        && conditions::find(&status.conditions, condition::STARTED)
+            .is_some_and(|c| c.reason == STARTING);
+    if !no_trouble || !nothing_lost {
         return None;
     }
     let age = Timestamp::now().duration_since(created).unsigned_abs();

@@ -6,7 +6,7 @@ use worldkeeper_crds::{
 };
 
 use super::{
-    Note,
+    Note, STARTING,
     situation::{Alive, EndReason, Ended, Situation, pull_failure},
 };
 use crate::{
@@ -158,7 +158,7 @@ pub(super) fn summary(
             (None, None) if exhausted => (ServerState::Unhealthy, "CrashLoop".into(), failed_words()),
             (None, None) => (
                 ServerState::Starting,
-                "Starting".into(),
+                STARTING.into(),
                 "the server has not said yet that players can join".into(),
             ),
         },
