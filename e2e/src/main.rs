@@ -42,12 +42,7 @@ async fn main() -> ExitCode {
         )
         .with_writer(std::io::stderr)
         .init();
-    let passed = tokio::select! {
-        passed = run(Cli::parse().command) => passed,
-        // Programs that were started end with what is dropped here.
-        _ = tokio::signal::ctrl_c() => Err(anyhow::anyhow!("interrupted")),
-    };
-    match passed {
+    match run(Cli::parse().command).await {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
@@ -60,10 +55,18 @@ async fn main() -> ExitCode {
 /// `true` if nothing failed.
 async fn run(command: Command) -> anyhow::Result<bool> {
     match command {
-        Command::Run(args) => harness::runner::run(&args, scenarios::ALL).await,
+        Command::Run(args) => interruptible(harness::runner::run(&args, scenarios::ALL)).await,
         Command::Demo(args) => demo::run(args).await.map(|()| true),
         Command::Install(args) => install::run(args).await.map(|()| true),
-        Command::Bench(args) => bench::run(&args).await.map(|()| true),
+        Command::Bench(args) => interruptible(bench::run(&args)).await.map(|()| true),
         Command::FakeAgent(args) => bench::fake_agent::run(&args).await.map(|()| true),
+    }
+}
+
+/// Until it is done or somebody has enough of it. Programs that it started end with what is dropped.
+async fn interruptible<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+    tokio::select! {
+        result = work => result,
+        _ = tokio::signal::ctrl_c() => Err(anyhow::anyhow!("interrupted")),
     }
 }

@@ -7,14 +7,12 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::authentication::v1::{TokenRequest, TokenRequestSpec};
 use k8s_openapi::api::core::v1::{Pod, ServiceAccount};
-use kube::api::{Patch, PatchParams, PostParams};
+use kube::api::PostParams;
 use kube::config::{AuthInfo, Kubeconfig};
 use kube::runtime::watcher;
 use kube::{Api, Client};
-use serde_json::json;
 use tokio::process::{Child, Command};
 
 use crate::harness::{operator, programs, wait};
@@ -38,7 +36,7 @@ pub(super) fn user() -> String {
 impl OutsideOperator {
     /// Takes the operator in the cluster away and starts one here.
     pub(super) async fn start(cluster: &Cluster, client: &Client) -> Result<Self> {
-        set_replicas(client, 0).await?;
+        operator::set_replicas(client, 0).await?;
         let pods: Api<Pod> = Api::namespaced(client.clone(), NAMESPACE);
         let config = watcher::Config::default().labels(operator::PODS);
         wait::until(
@@ -115,17 +113,8 @@ impl OutsideOperator {
 
 /// The operator in the cluster, as the chart has it.
 pub(super) async fn restore(client: &Client) -> Result<()> {
-    set_replicas(client, 2).await?;
+    operator::set_replicas(client, 2).await?;
     operator::until_ready(client, 2).await
-}
-
-async fn set_replicas(client: &Client, replicas: i32) -> Result<()> {
-    let deployments: Api<Deployment> = Api::namespaced(client.clone(), NAMESPACE);
-    let patch = Patch::Merge(json!({"spec": {"replicas": replicas}}));
-    deployments
-        .patch_scale(RELEASE, &PatchParams::default(), &patch)
-        .await?;
-    Ok(())
 }
 
 /// The cluster's kubeconfig with the service account's token.

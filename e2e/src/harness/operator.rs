@@ -1,11 +1,13 @@
 //! The operator as seen from outside: who leads, and its log.
 
 use anyhow::{Context, Result, bail};
+use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::Pod;
-use kube::api::{DeleteParams, ListParams};
+use kube::api::{DeleteParams, ListParams, Patch, PatchParams};
 use kube::runtime::watcher;
 use kube::{Api, Client, ResourceExt};
+use serde_json::json;
 
 use super::context::SOON;
 use super::wait;
@@ -90,6 +92,16 @@ pub(crate) async fn until_ready(client: &Client, replicas: usize) -> Result<()> 
         }
     })
     .await
+}
+
+/// Asks for so many replicas.
+pub(crate) async fn set_replicas(client: &Client, replicas: i32) -> Result<()> {
+    let deployments: Api<Deployment> = Api::namespaced(client.clone(), NAMESPACE);
+    let patch = Patch::Merge(json!({"spec": {"replicas": replicas}}));
+    deployments
+        .patch_scale(RELEASE, &PatchParams::default(), &patch)
+        .await?;
+    Ok(())
 }
 
 /// Brings the two replicas to different nodes, as they were before a node was drained or lost.

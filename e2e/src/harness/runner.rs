@@ -176,6 +176,8 @@ pub(crate) async fn set_up(as_it_is: bool) -> Result<Shared> {
         chart::install(&cluster, &Images { operator, server }, values()).await?;
         name
     };
+    // A benchmark that was interrupted has left none.
+    operator::set_replicas(&client, 2).await?;
     operator::until_ready(&client, 2).await?;
     tool::step("removing what earlier runs left");
     sweep::sweep(&client, None, Manner::ByForce).await?;

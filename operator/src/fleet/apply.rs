@@ -26,20 +26,11 @@ use crate::{
 const CONCURRENCY: usize = 8;
 
 /// Sees that the fleet's worlds are protected before there are any, and that their pods can be
-/// built: finalizer, namespace label, JWKS, budget, revision. Writes only what is missing.
+/// built: namespace label, JWKS, budget, revision. Writes only what is missing.
 ///
 /// # Errors
 /// [`Error`].
 pub async fn prepare(ctx: &Context, seen: &Seen) -> Result<(), Error> {
-    let fleet = &seen.fleet;
-    if !fleet
-        .object
-        .finalizers()
-        .iter()
-        .any(|f| f == names::FINALIZER_WORLDS)
-    {
-        set_finalizer(ctx, &fleet.object, true).await?;
-    }
     namespace::protect(ctx, &seen.key.namespace).await?;
     namespace::publish_jwks(ctx, &seen.key.namespace).await?;
     budget(ctx, seen).await?;
