@@ -63,6 +63,22 @@ impl Wanted {
             message: message.into(),
         }
     }
+
+    /// What stands goes on standing: for a leader that has seen nothing yet to change it.
+    #[must_use]
+    pub fn unchanged(type_: &'static str, standing: &Condition) -> Self {
+        let status = match standing.status.as_str() {
+            "True" => Status::True,
+            "False" => Status::False,
+            _ => Status::Unknown,
+        };
+        Self::new(
+            type_,
+            status,
+            standing.reason.clone(),
+            standing.message.clone(),
+        )
+    }
 }
 
 /// The conditions to write: those wanted, in their order, with the time of their last transition.

@@ -93,16 +93,7 @@ pub fn compute(
     let standing = |type_| conditions::find(&seen.status.conditions, type_);
     let players_known = match (not_heard, standing(c::PLAYERS_KNOWN)) {
         // A new leader connects: what stood goes on standing for that second.
-        (true, Some(before)) => Wanted::new(
-            c::PLAYERS_KNOWN,
-            match before.status.as_str() {
-                "True" => Status::True,
-                "False" => Status::False,
-                _ => Status::Unknown,
-            },
-            before.reason.clone(),
-            before.message.clone(),
-        ),
+        (true, Some(before)) => Wanted::unchanged(c::PLAYERS_KNOWN, before),
         (true, None) => Wanted::new(
             c::PLAYERS_KNOWN,
             Status::Unknown,

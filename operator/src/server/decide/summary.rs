@@ -176,16 +176,7 @@ pub(super) fn summary(
     // Not heard yet under this leader: the standing word about joins is kept, not denied.
     let unheard = alive.is_some_and(|a| a.published && a.heard.is_none());
     let keep = |type_: &'static str, decided: Wanted| match standing(type_) {
-        Some(before) if unheard => Wanted::new(
-            type_,
-            match before.status.as_str() {
-                "True" => Status::True,
-                "False" => Status::False,
-                _ => Status::Unknown,
-            },
-            before.reason.clone(),
-            before.message.clone(),
-        ),
+        Some(before) if unheard => Wanted::unchanged(type_, before),
         _ => decided,
     };
     let players_known = match (alive, heard, &view.players) {
