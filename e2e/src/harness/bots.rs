@@ -173,9 +173,9 @@ impl Bots {
         self.until(
             &format!("the bots to have left {world}"),
             OBEDIENCE,
-            |status| match (status.commands >= sent, inside(status, world)) {
+            |status| match (status.commands >= sent, holding(status, world)) {
                 (true, 0) => Ok(()),
-                (_, inside) => Err(format!("{inside} are inside")),
+                (_, inside) => Err(format!("{inside} are not outside yet")),
             },
         )
         .await
@@ -232,13 +232,13 @@ impl Bots {
         .await
     }
 
-    /// Waits until exactly so many bots are inside this world.
+    /// Waits until exactly so many bots are inside this world, and none is on its way in or out.
     pub(crate) async fn until_inside(&self, world: &str, count: u64) -> Result<()> {
         self.until(
             &format!("{count} bots inside {world}"),
             OBEDIENCE,
             |status| {
-                if inside(status, world) == count {
+                if settled(status, world) == Some(count) {
                     Ok(())
                 } else {
                     Err(describe(status))
@@ -270,13 +270,19 @@ impl Drop for Bots {
     }
 }
 
-/// Bots inside a world, or on their way in.
-pub(crate) fn inside(status: &Status, world: &str) -> u64 {
+/// Bots inside the listed incarnation of a world, if none is on its way in or out, or in another.
+fn settled(status: &Status, world: &str) -> Option<u64> {
+    let seen = status.worlds.iter().find(|seen| seen.world == world)?;
+    (seen.connecting == 0 && seen.leaving == 0 && seen.outdated == 0).then_some(seen.connected)
+}
+
+/// Bots that hold a seat of a world, or want one.
+fn holding(status: &Status, world: &str) -> u64 {
     status
         .worlds
         .iter()
         .filter(|seen| seen.world == world)
-        .map(|seen| seen.connected + seen.connecting)
+        .map(|seen| seen.connected + seen.connecting + seen.leaving)
         .sum()
 }
 
@@ -433,6 +439,7 @@ async fn feed(api: Api<GameServer>, config: watcher::Config, lines: mpsc::Sender
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use worldkeeper_server::bots::command::WorldStatus;
     use worldkeeper_server::bots::record::Disconnect;
 
     use super::*;
@@ -473,6 +480,28 @@ mod tests {
         check(Some((true, "Left")), Some("nonsense"), 20, |end| {
             matches!(end, End::ThrownOut(_))
         });
+    }
+
+    #[test]
+    fn who_is_on_the_way_is_not_inside() {
+        let status = |connected, connecting, leaving| Status {
+            worlds: vec![WorldStatus {
+                world: "n/f-1".into(),
+                connected,
+                connecting,
+                leaving,
+                ..WorldStatus::default()
+            }],
+            ..Status::default()
+        };
+        assert_eq!(settled(&status(2, 0, 0), "n/f-1"), Some(2));
+        assert_eq!(settled(&status(1, 1, 0), "n/f-1"), None);
+        assert_eq!(settled(&status(1, 0, 1), "n/f-1"), None);
+        assert_eq!(settled(&status(2, 0, 0), "n/f-2"), None);
+        let mut outdated = status(2, 0, 0);
+        outdated.worlds[0].outdated = 1;
+        assert_eq!(settled(&outdated, "n/f-1"), None);
+        assert_eq!(holding(&status(1, 2, 4), "n/f-1"), 7);
     }
 
     #[test]

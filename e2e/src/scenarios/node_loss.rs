@@ -128,6 +128,14 @@ async fn power_off(ctx: &Ctx) -> Result<()> {
             .worlds
             .get(&fleet::world_of(world))
             .context("nobody was there")?;
+        let name = fleet::world_of(world);
+        let back = record.players.iter().flat_map(|player| &player.sessions);
+        ensure!(
+            back.filter(|stay| stay.world == name && stay.epoch == 2)
+                .count()
+                == 2,
+            "not everyone is back in {name}"
+        );
         ensure!(
             seen.seeds.len() == 1 && seen.terrain_hashes.len() == 1,
             "it is not the same world: {seen:?}"

@@ -131,6 +131,10 @@ pub struct WorldStatus {
     pub listed: bool,
     /// Bots inside.
     pub connected: u64,
+    /// Of these, those in another incarnation than the listed one: they have not noticed yet that
+    /// theirs is gone.
+    #[serde(default)]
+    pub outdated: u64,
     /// Bots on their way in.
     pub connecting: u64,
     /// Bots on their way out: they still hold a seat.

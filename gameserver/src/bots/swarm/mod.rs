@@ -482,7 +482,10 @@ impl Swarm {
             });
             match &slot.state {
                 State::Joining { .. } => world.connecting += 1,
-                State::Inside { .. } => world.connected += 1,
+                State::Inside { .. } => {
+                    world.connected += 1;
+                    world.outdated += u64::from(world.listed && world.epoch != target.epoch);
+                }
                 State::Leaving { .. } => world.leaving += 1,
                 State::Idle | State::Waiting { .. } | State::Lost(_) => {}
             }
