@@ -22,8 +22,9 @@ pub mod game;
 pub mod logging;
 pub mod metrics;
 pub mod net;
-pub mod protocol;
 pub mod serve;
+
+pub use worldkeeper_protocol as protocol;
 
 /// Version of this build.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
