@@ -3,6 +3,7 @@
 set shell := ["bash", "-euo", "pipefail", "-c"]
 
 target := env("CARGO_TARGET_DIR", "target")
+configuration := "cargo run --quiet --package gameserver --bin worldkeeper-server -- config"
 
 # Lists these commands
 help:
@@ -23,11 +24,13 @@ test: _cluster _check-beside-kubernetes chart e2e
 check: _static
     @[ ! -x target/cluster/bin/helm ] || {{ just_executable() }} --justfile {{ justfile() }} chart
 
-# Scenarios on a real cluster: all, or those named
-e2e *SCENARIO: _build
+# Scenarios: all, or those named; a cluster is brought up only for those that need one
+e2e *SCENARIO: _e2e
+    needs=$({{ target }}/debug/worldkeeper-e2e run --needs {{ SCENARIO }}); \
+        {{ just_executable() }} --justfile {{ justfile() }} "_build-$needs"
     {{ target }}/debug/worldkeeper-e2e run {{ SCENARIO }}
 
-# Benchmarks: fleet, react
+# Benchmarks: fleet, react, world
 bench *NAME:
     cargo build --release --workspace --bins
     {{ target }}/release/worldkeeper-e2e bench {{ NAME }}
@@ -60,15 +63,25 @@ chart:
 fmt:
     cargo fmt --all
 
-# Writes the CRDs from the API types
+# Writes the CRDs from the API types, and the server's keys from their table
 generate:
     cargo run --quiet --package worldkeeper-crds --bin crdgen config/crds charts/worldkeeper/crds
+    written=$(mktemp -d); trap 'rm -r "$written"' EXIT; \
+        {{ configuration }} keys > "$written/CONFIGURATION.md"; \
+        {{ configuration }} sample > "$written/server.toml"; \
+        cp "$written/CONFIGURATION.md" "$written/server.toml" config/
 
 # Builds the programs of the cluster, once for each user of this machine
 kubernetes: _cluster
     {{ target }}/debug/worldkeeper-cluster build
 
 _build: _cluster _build-beside-kubernetes
+
+_build-cluster: _build
+
+# What scenarios without a cluster need.
+_build-local:
+    cargo build --release --package gameserver --bins
 
 # On a new machine Kubernetes is compiled from source, beside our own code.
 [parallel]
@@ -81,7 +94,7 @@ _cluster:
     cargo build --package worldkeeper-cluster
 
 _rust: _e2e
-    cargo build --release --package worldkeeper-operator --package worldkeeper-server --bins
+    cargo build --release --package worldkeeper-operator --package gameserver --bins
 
 _e2e:
     cargo build --package worldkeeper-cluster --package worldkeeper-e2e
@@ -96,6 +109,13 @@ _static:
         cargo run --quiet --package worldkeeper-crds --bin crdgen "$generated"; \
         for committed in config/crds charts/worldkeeper/crds; do \
             diff --recursive --unified "$committed" "$generated" || { echo "$committed is not what the API types say: run 'just generate'"; exit 1; }; \
+        done; \
+        {{ configuration }} keys > "$generated/CONFIGURATION.md"; \
+        {{ configuration }} sample > "$generated/server.toml"; \
+        for written in CONFIGURATION.md server.toml; do \
+            diff --unified "config/$written" "$generated/$written" || { echo "config/$written is not what the table of keys says: run 'just generate'"; exit 1; }; \
         done
+    @echo "--- browser client"
+    node --test gameserver/client/tests/*.test.js
     @echo "--- tests"
     cargo test --workspace

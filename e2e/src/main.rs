@@ -1,15 +1,21 @@
-//! `worldkeeper-e2e`: the scenarios, the demo and the benchmarks, on a real Kubernetes.
+//! `worldkeeper-e2e`: the scenarios, the demo and the benchmarks, on a real Kubernetes; and scenarios
+//! of the world server alone.
 
 mod bench;
 mod demo;
 mod harness;
 mod install;
+mod local;
 mod scenarios;
 
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
+
+/// What is logged unless `RUST_LOG` says otherwise. A browser that is newer than the library that drives
+/// it says things that the library has no words for, several a second.
+const QUIET: &str = "warn,chromiumoxide::handler=error";
 
 /// Worldkeeper on a real Kubernetes: scenarios, demo and benchmarks.
 #[derive(Debug, Parser)]
@@ -32,13 +38,16 @@ enum Command {
     /// Answer as the agent of every pod on fake nodes
     #[command(hide = true)]
     FakeAgent(bench::fake_agent::FakeAgentArgs),
+    /// Run a program behind a bad line
+    #[command(hide = true)]
+    Relay(local::relay::RelayArgs),
 }
 
 #[tokio::main]
 async fn main() -> ExitCode {
     tracing_subscriber::fmt()
         .with_env_filter(
-            EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn")),
+            EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(QUIET)),
         )
         .with_writer(std::io::stderr)
         .init();
@@ -60,6 +69,8 @@ async fn run(command: Command) -> anyhow::Result<bool> {
         Command::Install(args) => install::run(args).await.map(|()| true),
         Command::Bench(args) => interruptible(bench::run(&args)).await.map(|()| true),
         Command::FakeAgent(args) => bench::fake_agent::run(&args).await.map(|()| true),
+        // Nothing else goes on in this process.
+        Command::Relay(args) => local::relay::run(&args).map(|status| status.success()),
     }
 }
 

@@ -18,6 +18,8 @@
 pub mod agent;
 pub mod bots;
 pub mod config;
+mod cputime;
+pub mod descriptors;
 pub mod game;
 pub mod logging;
 pub mod metrics;

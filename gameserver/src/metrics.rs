@@ -12,7 +12,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
-use crate::protocol::{DecodeError, Format, KickReason, RefusalReason};
+use crate::protocol::{DecodeError, Format, KickReason, Outcome, RefusalReason};
 
 /// A label of a finite set of values.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -26,6 +26,39 @@ pub struct FormatLabel {
     format: &'static str,
 }
 
+/// The label `part`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct PartLabel {
+    part: &'static str,
+}
+
+/// Parts of a tick.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// Inputs and simulation.
+    Sim,
+    /// Events, and who sees whom.
+    Area,
+    /// Updates.
+    Encode,
+    /// What is told to others than players: the status with the world's hash, checks, metrics.
+    Publish,
+}
+
+impl Part {
+    const ALL: [Self; 4] = [Self::Sim, Self::Area, Self::Encode, Self::Publish];
+
+    fn label(self) -> PartLabel {
+        let part = match self {
+            Self::Sim => "sim",
+            Self::Area => "area",
+            Self::Encode => "encode",
+            Self::Publish => "publish",
+        };
+        PartLabel { part }
+    }
+}
+
 /// Counters of seconds.
 pub type Seconds = Counter<f64, AtomicU64>;
 
@@ -34,12 +67,29 @@ pub type Seconds = Counter<f64, AtomicU64>;
 pub struct Metrics {
     registry: Registry,
 
-    /// Compute time of a tick: inputs, simulation, area of interest, encoding.
+    /// Time of a tick, waiting for the processor included.
     pub tick_seconds: Histogram,
+    /// Processor time of a tick: inputs, simulation, area of interest, encoding.
+    pub tick_compute: Histogram,
+    /// The same, summed by part.
+    pub tick_cpu: Family<PartLabel, Seconds>,
+    /// Processor time of the thread that writes to the sockets.
+    pub send_cpu: Seconds,
+    /// How much the updates of far entities are thinned: to every 2^n-th.
+    pub thinning_level: Gauge,
+    /// Share of real time at which the world runs.
+    pub dilation: Gauge<f64, AtomicU64>,
+    /// Full checks of the world's hash.
+    pub hash_checks: Counter,
+    /// Of those, how many found another hash than the one kept.
+    pub hash_mismatches: Counter,
     /// Ticks that started late and were caught up.
     pub ticks_caught_up: Counter,
     /// Wall time that was dropped because the world could not keep up.
     pub wall_time_dropped: Seconds,
+
+    /// Answers to players' actions, by outcome.
+    pub actions: Family<Reason, Counter>,
 
     /// Players inside.
     pub players: Gauge,
@@ -67,6 +117,8 @@ pub struct Metrics {
     /// Connections that ended before the WebSocket was open, by reason.
     pub failed_handshakes: Family<Reason, Counter>,
 
+    /// Requests for pages.
+    pub pages: Counter,
     /// WebSocket messages from clients.
     pub messages_received: Counter,
     /// Bytes from clients.
@@ -77,8 +129,12 @@ pub struct Metrics {
     pub bytes_sent: Counter,
     /// Updates not written because the client had not taken the one before.
     pub updates_skipped: Counter,
+    /// What others did or said, not told to a client that does not keep up.
+    pub events_shed: Counter,
     /// Inputs passed over because a newer one of the same player had been received.
     pub inputs_stale: Counter,
+    /// Connections ended because too many inputs waited for their ticks.
+    pub inputs_overflowed: Counter,
 
     /// Agent calls refused, by reason.
     pub agent_refusals: Family<Reason, Counter>,
@@ -97,6 +153,8 @@ pub enum HandshakeFailure {
     WrongPath,
     /// A format that does not exist.
     WrongFormat,
+    /// A page of another origin than those allowed.
+    WrongOrigin,
     /// It took too long.
     Timeout,
     /// Too many connections.
@@ -106,10 +164,11 @@ pub enum HandshakeFailure {
 }
 
 impl HandshakeFailure {
-    const ALL: [Self; 6] = [
+    const ALL: [Self; 7] = [
         Self::NotWebSocket,
         Self::WrongPath,
         Self::WrongFormat,
+        Self::WrongOrigin,
         Self::Timeout,
         Self::Overloaded,
         Self::Broken,
@@ -122,6 +181,7 @@ impl HandshakeFailure {
             Self::NotWebSocket => "NotWebSocket",
             Self::WrongPath => "WrongPath",
             Self::WrongFormat => "WrongFormat",
+            Self::WrongOrigin => "WrongOrigin",
             Self::Timeout => "Timeout",
             Self::Overloaded => "Overloaded",
             Self::Broken => "Broken",
@@ -136,8 +196,15 @@ impl Metrics {
     pub fn new(world: &crate::config::World) -> Self {
         let mut metrics = Self {
             registry: Registry::with_prefix("world"),
-            // 50 µs to about 200 ms.
-            tick_seconds: Histogram::new((0..13).map(|n| 50e-6 * f64::from(1_u32 << n))),
+            tick_seconds: Histogram::new(fine()),
+            tick_compute: Histogram::new(fine()),
+            tick_cpu: Family::default(),
+            send_cpu: Seconds::default(),
+            thinning_level: Gauge::default(),
+            dilation: Gauge::default(),
+            hash_checks: Counter::default(),
+            hash_mismatches: Counter::default(),
+            actions: family(Outcome::ALL.iter().map(|outcome| outcome.as_str())),
             ticks_caught_up: Counter::default(),
             wall_time_dropped: Seconds::default(),
             players: Gauge::default(),
@@ -152,12 +219,15 @@ impl Metrics {
             kicks: family(KickReason::ALL.iter().map(|reason| reason.as_str())),
             bad_messages: family(DecodeError::CATEGORIES.into_iter().chain(["BadFrame"])),
             failed_handshakes: family(HandshakeFailure::ALL.map(HandshakeFailure::as_str)),
+            pages: Counter::default(),
             messages_received: Counter::default(),
             bytes_received: Counter::default(),
             messages_sent: Family::default(),
             bytes_sent: Counter::default(),
             updates_skipped: Counter::default(),
+            events_shed: Counter::default(),
             inputs_stale: Counter::default(),
+            inputs_overflowed: Counter::default(),
             agent_refusals: family(crate::agent::Refusal::REASONS),
             agent_streams: Gauge::default(),
             key_failures: Counter::default(),
@@ -167,6 +237,10 @@ impl Metrics {
                 .messages_sent
                 .get_or_create_owned(&FormatLabel::new(format));
         }
+        for part in Part::ALL {
+            metrics.tick_cpu.get_or_create_owned(&part.label());
+        }
+        metrics.relief(0, 100);
         metrics.register(world);
         metrics
     }
@@ -183,12 +257,54 @@ impl Metrics {
                 ("genre".to_owned(), world.params.genre().as_str().to_owned()),
             ]),
         );
-        let tick_help = "Compute time of a tick: inputs, simulation, area of interest, encoding";
         r.register_with_unit(
-            "tick_duration",
-            tick_help,
+            "tick",
+            "Time of a tick, waiting for the processor included",
             Unit::Seconds,
             self.tick_seconds.clone(),
+        );
+        r.register_with_unit(
+            "tick_compute",
+            "Processor time of a tick: inputs, simulation, area of interest, encoding",
+            Unit::Seconds,
+            self.tick_compute.clone(),
+        );
+        r.register_with_unit(
+            "tick_cpu",
+            "Processor time of ticks, by part",
+            Unit::Seconds,
+            self.tick_cpu.clone(),
+        );
+        r.register_with_unit(
+            "send_cpu",
+            "Processor time of the thread that writes to the sockets",
+            Unit::Seconds,
+            self.send_cpu.clone(),
+        );
+        r.register(
+            "thinning_level",
+            "Far entities are shown in every 2^n-th tick",
+            self.thinning_level.clone(),
+        );
+        r.register(
+            "time_dilation_ratio",
+            "Share of real time at which the world runs",
+            self.dilation.clone(),
+        );
+        r.register(
+            "hash_checks",
+            "Full checks of the world's hash",
+            self.hash_checks.clone(),
+        );
+        r.register(
+            "hash_mismatches",
+            "Full checks of the world's hash that found another one than was kept",
+            self.hash_mismatches.clone(),
+        );
+        r.register(
+            "actions",
+            "Answers to players' actions, by outcome",
+            self.actions.clone(),
         );
         r.register(
             "ticks_caught_up",
@@ -250,6 +366,11 @@ impl Metrics {
             self.failed_handshakes.clone(),
         );
         r.register(
+            "pages",
+            "Requests for pages on the player port",
+            self.pages.clone(),
+        );
+        r.register(
             "messages_received",
             "WebSocket messages from clients",
             self.messages_received.clone(),
@@ -277,9 +398,19 @@ impl Metrics {
             self.updates_skipped.clone(),
         );
         r.register(
+            "events_shed",
+            "What others did or said, not told to clients that did not keep up",
+            self.events_shed.clone(),
+        );
+        r.register(
             "inputs_stale",
             "Inputs passed over because a newer one had been received",
             self.inputs_stale.clone(),
+        );
+        r.register(
+            "inputs_overflowed",
+            "Connections ended because too many inputs waited for their ticks",
+            self.inputs_overflowed.clone(),
         );
         r.register(
             "agent_refusals",
@@ -318,10 +449,41 @@ impl Metrics {
         family.get_or_create_owned(&Reason { reason }).get()
     }
 
-    /// Observes one tick.
-    pub fn ticked(&self, took: Duration) {
+    /// Observes one tick: its time, and its processor time.
+    pub fn ticked(&self, took: Duration, computed: Duration) {
         self.tick_seconds.observe(took.as_secs_f64());
+        self.tick_compute.observe(computed.as_secs_f64());
     }
+
+    /// Adds processor time of a tick.
+    pub fn computed(&self, part: Part, time: Duration) {
+        self.tick_cpu
+            .get_or_create_owned(&part.label())
+            .inc_by(time.as_secs_f64());
+    }
+
+    /// Counts updates.
+    pub fn updates_sent(&self, format: Format, count: u64) {
+        self.messages_sent
+            .get_or_create_owned(&FormatLabel::new(format))
+            .inc_by(count);
+    }
+
+    /// Counts an answer to an action.
+    pub fn acted(&self, outcome: Outcome) {
+        Self::count(&self.actions, outcome.as_str());
+    }
+
+    /// What gives way: see [`Metrics::thinning_level`] and [`Metrics::dilation`], in percent.
+    pub fn relief(&self, thinning: u8, dilation: u8) {
+        self.thinning_level.set(thinning.into());
+        self.dilation.set(f64::from(dilation) / 100.0);
+    }
+}
+
+/// Bounds of times of ticks: 50 µs to 100 ms in steps of 15 %, so that quantiles can be told.
+fn fine() -> impl Iterator<Item = f64> {
+    (0..55).map(|n| 50e-6 * 1.15_f64.powi(n))
 }
 
 impl FormatLabel {

@@ -1,7 +1,7 @@
 //! Puts the parts together: a world, its players' port, its agent.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,7 +14,7 @@ use tracing::{info, warn};
 
 use crate::agent::socket::Socket;
 use crate::agent::{self, Agent, Gate};
-use crate::config::Config;
+use crate::config::{Config, Key, keys};
 use crate::game::{self, Game, StartError};
 use crate::metrics::Metrics;
 use crate::net::{Senders, listen};
@@ -23,16 +23,14 @@ use crate::net::{Senders, listen};
 #[derive(Debug, Error)]
 pub enum ServeError {
     /// A port cannot be had.
-    #[error(
-        "cannot listen on {address}: {source}; end what uses the port, or set {key} (environment: {variable})"
-    )]
+    #[error("cannot listen on {address}: {source}; {}", remedy(source, host, port))]
     Port {
         /// Where.
         address: SocketAddr,
-        /// The key that sets it.
-        key: &'static str,
-        /// The variable that sets it.
-        variable: &'static str,
+        /// The key that sets the address.
+        host: &'static Key,
+        /// The key that sets the port.
+        port: &'static Key,
         /// Why.
         source: io::Error,
     },
@@ -56,6 +54,47 @@ pub enum ServeError {
     /// The tick thread went without a word.
     #[error("the world's thread is gone")]
     Gone,
+}
+
+/// What to do about a port that cannot be had.
+fn remedy(error: &io::Error, host: &Key, port: &Key) -> String {
+    let set = |key: &Key, to: &str| {
+        let Key { path, flag, .. } = key;
+        format!(
+            "set {path} to {to} (--{flag}, environment: {})",
+            key.variable()
+        )
+    };
+    match error.kind() {
+        io::ErrorKind::AddrInUse => {
+            format!(
+                "end what uses the port, or {}",
+                set(port, "another, or to 0 for a free one")
+            )
+        }
+        io::ErrorKind::PermissionDenied => format!(
+            "this user has no right to that port: {}, or give the program the capability \
+             CAP_NET_BIND_SERVICE",
+            set(port, "one from 1024 on")
+        ),
+        io::ErrorKind::AddrNotAvailable => {
+            format!(
+                "this machine has no such address: {}",
+                set(host, "one that it has, or to 0.0.0.0 for all")
+            )
+        }
+        _ => format!("{}, or {}", set(host, "another"), set(port, "another")),
+    }
+}
+
+/// Where somebody on this machine opens the world in a browser.
+fn address_here(players: SocketAddr) -> String {
+    let ip = match players.ip() {
+        ip if !ip.is_unspecified() => ip,
+        IpAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
+    };
+    format!("http://{}/", SocketAddr::new(ip, players.port()))
 }
 
 /// A server that runs.
@@ -84,15 +123,15 @@ pub async fn start(config: Config) -> Result<Running, ServeError> {
     let address = SocketAddr::new(config.server.host, config.server.port);
     let listener = listen::bind(address).map_err(|source| ServeError::Port {
         address,
-        key: "server.port",
-        variable: "WORLDKEEPER_SERVER__PORT",
+        host: &keys::SERVER_HOST,
+        port: &keys::SERVER_PORT,
         source,
     })?;
     let address = SocketAddr::new(config.agent.host, config.agent.port);
     let agent_error = |source| ServeError::Port {
         address,
-        key: "agent.port",
-        variable: "WORLDKEEPER_AGENT__PORT",
+        host: &keys::AGENT_HOST,
+        port: &keys::AGENT_PORT,
         source,
     };
     let agent_listener = listen::bind(address).map_err(agent_error)?;
@@ -110,7 +149,7 @@ pub async fn start(config: Config) -> Result<Running, ServeError> {
     }
 
     let (game, inbox) = Game::new();
-    let senders = Senders::start(config.server.silence_timeout, metrics.clone())
+    let senders = Senders::start(config.server.connection_timeout, metrics.clone())
         .map_err(ServeError::Thread)?;
     let stop = CancellationToken::new();
     let mut tasks = Vec::new();
@@ -131,10 +170,12 @@ pub async fn start(config: Config) -> Result<Running, ServeError> {
         listener,
         config.server.clone(),
         game.clone(),
+        config.world.params.tick_rate().ticks(1),
         metrics.clone(),
         stop.clone(),
     )));
-    info!(%players, agent = %agent_address, version = crate::VERSION, "listening");
+    let open = address_here(players);
+    info!(%players, agent = %agent_address, open, version = crate::VERSION, "listening");
     let ended = game::start(config, metrics.clone(), senders.sender(), inbox)
         .map_err(ServeError::Thread)?;
     Ok(Running {

@@ -501,7 +501,7 @@ async fn without_keys_nobody_may_call_and_health_works() {
         assert_eq!(call(server.agent, "GET", path, None).await.0, 200, "{path}");
     }
     let (_, text) = call(server.agent, "GET", "/metrics", None).await;
-    assert!(text.contains("world_tick_duration_seconds_bucket{"));
+    assert!(text.contains("world_tick_seconds_bucket{"));
     assert!(text.contains("world_players 1\n"), "{text}");
     assert!(text.contains(r#"world_refusals_total{reason="WorldFull"} 0"#));
     server.close().await.unwrap();

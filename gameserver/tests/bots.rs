@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
+use tokio_tungstenite::tungstenite;
 use worldkeeper_server::bots::command::{Report, Status};
 use worldkeeper_server::bots::record::Record;
 
@@ -32,6 +33,8 @@ impl Server {
             .env("WORLDKEEPER_WORLD__NAME", WORLD)
             .env("WORLDKEEPER_WORLD__SEED", "42")
             .env("WORLDKEEPER_WORLD__GENRE", "Horror")
+            // Small: several of them start at once, and bots meet.
+            .env("WORLDKEEPER_WORLD__SIZE", "256")
             .env("WORLDKEEPER_WORLD__EPOCH", epoch.to_string())
             .env("WORLDKEEPER_SERVER__MAX_PLAYERS", seats.to_string())
             .env("WORLDKEEPER_SERVER__HOST", "127.0.0.1")
@@ -73,10 +76,14 @@ impl Drop for Server {
 
 /// Runs `join` to its end.
 fn join(arguments: &[&str]) -> Record {
+    run("join", arguments)
+}
+
+fn run(mode: &str, arguments: &[&str]) -> Record {
     let folder = TempDir::new().unwrap();
     let out = folder.path().join("record.json");
     let status = Command::new(env!("CARGO_BIN_EXE_worldkeeper-bots"))
-        .arg("join")
+        .arg(mode)
         .args(arguments)
         .arg("--out")
         .arg(&out)
@@ -208,7 +215,7 @@ fn players_join_move_and_leave() {
             "--players",
             &players.to_string(),
             "--duration-seconds",
-            "3",
+            "10",
             "--format",
             format,
         ]);
@@ -251,6 +258,111 @@ fn players_join_move_and_leave() {
             .sum();
         assert!(travelled > 0, "nobody moved");
     }
+}
+
+#[test]
+fn a_small_swarm_gathers_makes_fights_trades_and_talks() {
+    let server = Server::start(free_port(), 1, 50);
+    let mut swarm = Swarm::start(&["--predict"]);
+    swarm.send(&server.set(1, server.port));
+    swarm.send(r#"{"op":"players","count":10}"#);
+    swarm.until("players inside", |status| status.connected == 10);
+    swarm.send(r#"{"op":"measure"}"#);
+    // Chance decides how soon; it never takes a minute.
+    let deadline = Instant::now() + 3 * PATIENCE;
+    let record = loop {
+        swarm.until("a second", |_| true);
+        swarm.send(r#"{"op":"record"}"#);
+        while !matches!(swarm.report(), Report::Recorded { .. }) {}
+        let record = Record::read(&swarm.out).unwrap();
+        let deeds = record.summary.deeds;
+        let each = [
+            deeds.gathered,
+            deeds.crafted,
+            deeds.kills,
+            deeds.trades,
+            deeds.said,
+            deeds.heard,
+        ];
+        if each.iter().all(|count| *count > 0) {
+            break record;
+        }
+        assert!(Instant::now() < deadline, "{:?}", record.summary);
+    };
+    let last = swarm.stop();
+    for summary in [&record.summary, &last.summary] {
+        assert!(summary.faults.is_empty(), "{:?}", summary.faults);
+        assert_eq!((summary.violations, summary.unexpected_disconnects), (0, 0));
+    }
+    let measured = last.summary.measured;
+    let seen = measured.view_error_near_m.count + measured.view_error_far_m.count;
+    assert!(seen > 0 && measured.predicted > 100, "{measured:?}");
+    // A server that falls behind on a busy machine may cost some, but the rule is none.
+    assert!(
+        measured.corrections * 10 < measured.predicted,
+        "{measured:?}"
+    );
+    assert!(measured.bytes_per_second_per_player > 0.0 && measured.player_seconds > 1.0);
+}
+
+/// What the benchmark's peer does, for one player: a welcome, then an update for every input.
+fn serve_as_peer(listener: &TcpListener) -> Vec<Vec<u8>> {
+    let (stream, _) = listener.accept().unwrap();
+    let mut socket = tungstenite::accept(stream).unwrap();
+    let mut welcome = Vec::new();
+    welcome.extend([5_u16.to_le_bytes(), 65_530_u16.to_le_bytes()].concat());
+    welcome.extend([1_600_i32.to_le_bytes(), 1_600_i32.to_le_bytes()].concat());
+    welcome.extend([686_u16.to_le_bytes(), 20_u16.to_le_bytes()].concat());
+    socket.send(tungstenite::Message::binary(welcome)).unwrap();
+    let mut tick = 65_530_u16;
+    let mut inputs = Vec::new();
+    while let Ok(message) = socket.read() {
+        let tungstenite::Message::Binary(input) = message else {
+            continue;
+        };
+        tick = tick.wrapping_add(3);
+        let mut update = tick.to_le_bytes().to_vec();
+        update.extend_from_slice(&input[..2]);
+        update.extend(5_u16.to_le_bytes());
+        update.extend(&(1_610_u32 | 1_600 << 12).to_le_bytes()[..3]);
+        inputs.push(input.to_vec());
+        socket.send(tungstenite::Message::binary(update)).unwrap();
+    }
+    inputs
+}
+
+#[test]
+fn bots_walk_in_the_peer_of_the_benchmark() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let peer = std::thread::spawn(move || serve_as_peer(&listener));
+    let record = run(
+        "peer",
+        &[
+            "--address",
+            &address,
+            "--players",
+            "1",
+            "--duration-seconds",
+            "5",
+        ],
+    );
+    let inputs = peer.join().unwrap();
+    // It turns at least once a second, by other angles.
+    assert!((4..=13).contains(&inputs.len()), "{inputs:?}");
+    assert!(inputs.iter().any(|input| input[2] != inputs[0][2]));
+    let (_, session) = record.sessions().next().unwrap();
+    assert_eq!(session.end.as_ref().unwrap().reason, "Left");
+    assert!(
+        session.last_tick > 65_535 && session.last_ack > 3,
+        "{session:?}"
+    );
+    assert_eq!(session.violation, None);
+    assert!(
+        record.summary.faults.is_empty(),
+        "{:?}",
+        record.summary.faults
+    );
 }
 
 #[test]

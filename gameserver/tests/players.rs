@@ -44,7 +44,7 @@ async fn join_see_move_leave() {
     assert_eq!(before.name, Some(PlayerName::new("bob").unwrap()));
     bob.wander().await;
     ada.until("ada sees bob move", |view| {
-        seen(view).is_some_and(|now| now.position != before.position)
+        seen(view).is_some_and(|now| now.motion.position != before.motion.position)
     })
     .await;
 
@@ -80,7 +80,10 @@ async fn everyone_is_shown_the_same_world() {
                 let mut places: BTreeMap<_, _> = view
                     .entities()
                     .iter()
-                    .map(|known| (known.id.0, (known.position.x, known.position.y)))
+                    .filter_map(|known| {
+                        let place = view.shown(known.id, view.own().tick)?;
+                        Some((known.id.0, (place.x, place.y)))
+                    })
                     .collect();
                 let place = view.own().position;
                 places.insert(own, (place.x, place.y));
@@ -90,16 +93,25 @@ async fn everyone_is_shown_the_same_world() {
             .await;
         histories.push(history);
     }
-    let mut compared = 0;
+    let (mut compared, mut in_common) = (0, 0);
     for (tick, places) in &histories[0] {
         for other in &histories[1..] {
             if let Some(others) = other.get(tick) {
-                assert_eq!(others, places, "tick {tick}");
+                // A client's own place is exact, the others' are shown within a bound.
+                for (id, (x, y)) in places {
+                    let Some((other_x, other_y)) = others.get(id) else {
+                        continue;
+                    };
+                    assert!(x.abs_diff(*other_x) <= 150, "tick {tick}");
+                    assert!(y.abs_diff(*other_y) <= 150, "tick {tick}");
+                    in_common += 1;
+                }
                 compared += 1;
             }
         }
     }
     assert!(compared > 0, "no tick in common");
+    assert!(in_common > 10 * compared, "hardly anybody in common");
     server.close().await.unwrap();
 }
 
@@ -312,7 +324,7 @@ async fn rubbish_in_messages_is_refused_and_counted() {
     let server = serve(|config| config.server.resume_grace_seconds = 0).await;
     let bytes = |bytes: &[u8]| Message::Binary(bytes.to_vec().into());
     for (rubbish, large, category) in [
-        (bytes(&[0; 2049]), true, "TooLarge"),
+        (bytes(&[0; 8193]), true, "TooLarge"),
         (bytes(&[0xFF; 2000]), false, "UnknownType"),
         (bytes(&[]), false, "Empty"),
         (bytes(&[1]), false, "Truncated"),
@@ -506,7 +518,13 @@ async fn a_slow_reader_gets_fewer_updates_and_nobody_waits_for_it() {
 
 #[tokio::test]
 async fn json_for_people() {
-    let server = serve(|config| config.server.json_max_clients = 1).await;
+    let server = serve(|config| {
+        config.server.json_max_clients = 1;
+        // Two who come in may stand at the two ends of a hub, or at two hubs.
+        config.server.view_radius_metres = 1000;
+        config.server.json_view_radius_metres = 1000;
+    })
+    .await;
     let mut ada = Client::enter_as(server.players, hello("ada"), Format::Json)
         .await
         .unwrap();
@@ -534,7 +552,7 @@ async fn json_for_people() {
 
     // By hand, as PROTOCOL.md shows it.
     let mut socket = open(server.players, "?format=json").await;
-    let text = r#"{"type":"hello","version":1,"name":"Ada"}"#;
+    let text = r#"{"type":"hello","version":2,"name":"Ada"}"#;
     socket.send(Message::Text(text.into())).await.unwrap();
     let Message::Text(welcome) = socket.next().await.unwrap().unwrap() else {
         panic!()

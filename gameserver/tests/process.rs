@@ -44,7 +44,7 @@ async fn start(folder: &Path) -> Server {
             ("WORLDKEEPER_AGENT__PORT", "0"),
             ("WORLDKEEPER_AGENT__SOCKET", socket.to_str().unwrap()),
             ("WORLDKEEPER_WORLD__SIZE", "256"),
-            ("WORLDKEEPER_SERVER__CLOSING_NOTICE_SECONDS", "1"),
+            ("WORLDKEEPER_SERVER__CLOSING_NOTICE", "1"),
             ("WORLDKEEPER_LOGGING__FORMAT", "json"),
         ],
     )
@@ -197,7 +197,7 @@ async fn what_is_wrong_is_said_at_start() {
         (
             &[][..],
             &[host, ("WORLDKEEPER_SERVER__PORT", &*port)][..],
-            &["server.port", "in use"][..],
+            &["server.port", "in use", "--port"][..],
         ),
         (
             &[],
@@ -207,7 +207,10 @@ async fn what_is_wrong_is_said_at_start() {
         (
             &["config", "check"],
             &[("WORLDKEEPER_WORLD__SED", "1")],
-            &["world.sed", "did you mean seed?"],
+            &[
+                "WORLDKEEPER_WORLD__SED:",
+                "did you mean WORLDKEEPER_WORLD__SEED?",
+            ],
         ),
         (&["--config", "/nowhere"], &[], &["/nowhere"]),
         (&["drain"], &[], &["agent.socket is not set"]),

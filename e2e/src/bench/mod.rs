@@ -5,6 +5,7 @@ mod figures;
 mod fleet;
 mod outside_operator;
 mod react;
+mod world;
 
 use anyhow::Result;
 use clap::ValueEnum;
@@ -17,12 +18,14 @@ pub(crate) struct BenchArgs {
     /// fleet: GameServers, and pods of the Deployment beside them
     #[arg(long, default_value_t = 1_000, value_name = "N")]
     gameservers: i32,
-    /// fleet: how often each side is measured, in alternating order
-    #[arg(long, default_value_t = 3, value_name = "N")]
-    rounds: u32,
+    /// fleet, world: how often each side is measured, in alternating order; 3 for fleet, 5 for world
+    #[arg(long, value_name = "N")]
+    rounds: Option<u32>,
     /// react: joins and leaves
     #[arg(long, default_value_t = 120, value_name = "N")]
     changes: u32,
+    #[command(flatten)]
+    world: world::WorldArgs,
 }
 
 #[derive(ValueEnum, Clone, Copy, Debug)]
@@ -31,6 +34,8 @@ enum Bench {
     Fleet,
     /// From a player's join or leave to the fleet's status
     React,
+    /// What a world costs, against a game server on Bun in the same run
+    World,
 }
 
 /// Measures.
@@ -39,7 +44,8 @@ enum Bench {
 /// When the cluster, the operator or the measured thing fails.
 pub(crate) async fn run(args: &BenchArgs) -> Result<()> {
     match args.name {
-        Bench::Fleet => fleet::run(args.gameservers, args.rounds).await,
+        Bench::Fleet => fleet::run(args.gameservers, args.rounds.unwrap_or(3)).await,
         Bench::React => react::run(args.changes).await,
+        Bench::World => world::run(args.rounds.unwrap_or(5), &args.world).await,
     }
 }

@@ -60,18 +60,48 @@ pub(crate) enum Choice {
     FillAndReturn,
 }
 
+/// How else the program is started.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct How<'a> {
+    /// A program before it, with its arguments, that becomes it or passes input and output on.
+    pub(crate) under: &'a [&'a str],
+    /// More of its own arguments.
+    pub(crate) args: &'a [&'a str],
+}
+
 impl Bots {
     /// Starts a swarm without players, whose record and log lie in `folder` under `name`.
     ///
     /// # Errors
     /// When the program cannot be started.
     pub(crate) fn start(folder: &Path, name: &str, choice: Choice) -> Result<Self> {
+        Self::start_as(folder, name, choice, How::default())
+    }
+
+    /// As [`Self::start`], with more to say about how.
+    ///
+    /// # Errors
+    /// When the program cannot be started.
+    pub(crate) fn start_as(
+        folder: &Path,
+        name: &str,
+        choice: Choice,
+        how: How<'_>,
+    ) -> Result<Self> {
         std::fs::create_dir_all(folder)?;
         let record = folder.join(format!("{name}.record.json"));
         let log = std::fs::File::create(folder.join(format!("{name}.log")))?;
         let program = super::programs::find("worldkeeper-bots")?;
-        let mut command = Process::new(&program);
+        let mut command = match how.under {
+            [] => Process::new(&program),
+            [first, rest @ ..] => {
+                let mut command = Process::new(first);
+                command.args(rest).arg(&program);
+                command
+            }
+        };
         command.args(["fleet", "--worlds", "-", "--name-prefix", name]);
+        command.args(how.args);
         match choice {
             Choice::Fill => {}
             Choice::Spread => drop(command.arg("--spread")),
@@ -146,6 +176,35 @@ impl Bots {
         })
         .await
         .map(drop)
+    }
+
+    /// Its process: that of the program before it, if there is one that stays.
+    pub(crate) fn pid(&self) -> Result<u32> {
+        self.child.id().context("the bots have ended")
+    }
+
+    /// From now on everything is measured anew.
+    pub(crate) async fn measure(&self) -> Result<()> {
+        let sent = self.send(Command::Measure {}).await?;
+        self.until_obeyed("to measure anew", sent).await
+    }
+
+    /// The record as it is now.
+    pub(crate) async fn record(&self) -> Result<Record> {
+        let sent = self.send(Command::Record {}).await?;
+        self.until_obeyed("to write their record", sent).await?;
+        Ok(Record::read(&self.record)?)
+    }
+
+    async fn until_obeyed(&self, what: &str, command: u64) -> Result<()> {
+        self.until(&format!("the bots {what}"), OBEDIENCE, |status| {
+            if status.commands >= command {
+                Ok(())
+            } else {
+                Err(describe(status))
+            }
+        })
+        .await
     }
 
     /// Everyone leaves; returns when nobody is inside.

@@ -1,8 +1,9 @@
 //! What every scenario stands on.
 //!
 //! A [`Scenario`] gets a [`Ctx`]: a namespace of its own, a client, players ([`bots`]), waiting by
-//! watches ([`wait`]) and the judge ([`judge`], [`verdict`]). [`runner`] runs scenarios side by side,
-//! [`artifacts`] keeps what a failed one left, [`sweep`] removes namespaces.
+//! watches ([`wait`]) and the judge ([`judge`], [`verdict`]); or, if it needs no cluster, a [`Place`].
+//! [`runner`] runs scenarios side by side, [`artifacts`] keeps what a failed one left, [`sweep`] removes
+//! namespaces.
 
 pub(crate) mod agent;
 pub(crate) mod artifacts;
@@ -25,6 +26,8 @@ use futures::future::BoxFuture;
 
 pub(crate) use context::Ctx;
 
+use crate::local::Place;
+
 /// What a scenario shows, and how it runs.
 #[derive(Clone, Copy)]
 pub(crate) struct Scenario {
@@ -37,5 +40,14 @@ pub(crate) struct Scenario {
     /// It needs the processes of the machine's own cluster.
     pub(crate) own_cluster: bool,
     /// Runs it.
-    pub(crate) run: fn(Ctx) -> BoxFuture<'static, Result<()>>,
+    pub(crate) run: Run,
+}
+
+/// Where a scenario runs, and what it is.
+#[derive(Clone, Copy)]
+pub(crate) enum Run {
+    /// On a cluster.
+    Cluster(fn(Ctx) -> BoxFuture<'static, Result<()>>),
+    /// On this machine, without one.
+    Local(fn(Place) -> BoxFuture<'static, Result<()>>),
 }

@@ -1,4 +1,5 @@
-//! Runs scenarios: those that disturb nobody side by side, the others one by one after them.
+//! Runs scenarios: first those without a cluster; of each kind those that disturb nobody side by side,
+//! the others one by one after them.
 
 use std::env;
 use std::fmt::Write as _;
@@ -15,8 +16,9 @@ use tokio::task::JoinSet;
 use super::context::{Ctx, Shared};
 use super::machine::Machine;
 use super::sweep::Manner;
-use super::{Scenario, artifacts, operator, sweep};
+use super::{Run, Scenario, artifacts, operator, sweep};
 use crate::install::{Cluster, Images, checkout, images, operator as chart, tool};
+use crate::local::Place;
 
 /// Which scenarios run, and how.
 #[derive(clap::Args, Clone, Debug)]
@@ -26,6 +28,9 @@ pub(crate) struct RunArgs {
     /// Print the scenarios and end
     #[arg(long)]
     list: bool,
+    /// Print whether the scenarios need a cluster (cluster) or none (local), and end
+    #[arg(long)]
+    needs: bool,
     /// Repeat what is worth repeating as often as for a scenario that is named
     #[arg(long)]
     full: bool,
@@ -77,30 +82,64 @@ pub(crate) async fn run(args: &RunArgs, all: &'static [Scenario]) -> Result<bool
         return Ok(true);
     }
     let chosen = choose(all, &args.scenarios)?;
+    let (local, on_cluster): (Vec<&Scenario>, Vec<&Scenario>) = chosen
+        .into_iter()
+        .partition(|scenario| matches!(scenario.run, Run::Local(_)));
+    if args.needs {
+        let needs = if on_cluster.is_empty() {
+            "local"
+        } else {
+            "cluster"
+        };
+        println!("{needs}");
+        return Ok(true);
+    }
     let thorough = args.full || !args.scenarios.is_empty();
-    let shared = Arc::new(set_up(args.as_it_is).await?);
-    let mut lines = Vec::new();
-
-    let (alone, beside): (Vec<&Scenario>, Vec<&Scenario>) =
-        chosen.into_iter().partition(|scenario| scenario.exclusive);
-    let places = Arc::new(Semaphore::new(args.at_once.max(1)));
-    let mut running = JoinSet::new();
-    for scenario in beside {
-        let (shared, places, keep) = (Arc::clone(&shared), Arc::clone(&places), args.keep);
-        running.spawn(async move {
-            let _place = places.acquire_owned().await;
-            run_one(shared, scenario, thorough, keep).await
-        });
-    }
-    while let Some(line) = running.join_next().await {
-        lines.push(line.context("the runner itself failed")?);
-    }
-    for scenario in alone {
-        lines.push(run_one(Arc::clone(&shared), scenario, thorough, args.keep).await);
+    let mut lines = run_all(local, args.at_once, |scenario| {
+        run_local(scenario, thorough)
+    })
+    .await?;
+    if !on_cluster.is_empty() {
+        let shared = Arc::new(set_up(args.as_it_is).await?);
+        let keep = args.keep;
+        let run = |scenario| run_one(Arc::clone(&shared), scenario, thorough, keep);
+        lines.extend(run_all(on_cluster, args.at_once, run).await?);
     }
     let (table, passed) = report(&lines);
     print!("{table}");
     Ok(passed)
+}
+
+/// Those that disturb nobody `at_once`, then the others one by one.
+async fn run_all<F>(
+    scenarios: Vec<&'static Scenario>,
+    at_once: usize,
+    run: impl Fn(&'static Scenario) -> F,
+) -> Result<Vec<Line>>
+where
+    F: Future<Output = Line> + Send + 'static,
+{
+    let (alone, beside): (Vec<&Scenario>, Vec<&Scenario>) = scenarios
+        .into_iter()
+        .partition(|scenario| scenario.exclusive);
+    let places = Arc::new(Semaphore::new(at_once.max(1)));
+    let mut running = JoinSet::new();
+    for scenario in beside {
+        let places = Arc::clone(&places);
+        let work = run(scenario);
+        running.spawn(async move {
+            let _place = places.acquire_owned().await;
+            work.await
+        });
+    }
+    let mut lines = Vec::new();
+    while let Some(line) = running.join_next().await {
+        lines.push(line.context("the runner itself failed")?);
+    }
+    for scenario in alone {
+        lines.push(run(scenario).await);
+    }
+    Ok(lines)
 }
 
 fn choose(all: &'static [Scenario], wanted: &[String]) -> Result<Vec<&'static Scenario>> {
@@ -193,6 +232,64 @@ pub(crate) async fn set_up(as_it_is: bool) -> Result<Shared> {
     })
 }
 
+/// One without a cluster. What it leaves lies in its folder already.
+async fn run_local(scenario: &'static Scenario, thorough: bool) -> Line {
+    let began = Instant::now();
+    let outcome = match try_local(scenario, thorough).await {
+        Ok(()) => Outcome::Passed,
+        Err(failure) => Outcome::Failed(failure),
+    };
+    let took = began.elapsed();
+    let words = match &outcome {
+        Outcome::Failed(failure) => format!("FAILED: {failure}"),
+        _ => format!("passed in {} s", took.as_secs()),
+    };
+    tool::step(format!("{}: {words}", scenario.name));
+    Line {
+        name: scenario.name,
+        outcome,
+        took,
+    }
+}
+
+async fn try_local(scenario: &'static Scenario, thorough: bool) -> Result<(), String> {
+    let words = |error: anyhow::Error| format!("{error:#}");
+    let place = Place::new(scenario.name, thorough).map_err(words)?;
+    // Two runs of one scenario in one checkout would share its folder.
+    let lock = tool::lock(place.folder.with_extension("lock")).await;
+    let _lock = lock.map_err(words)?;
+    artifacts::prepare(&place.folder).map_err(words)?;
+    let Run::Local(run) = scenario.run else {
+        return Err("it needs a cluster".to_owned());
+    };
+    let folder = place.folder.clone();
+    let result = finish(run(place), thorough).await;
+    if let Err(failure) = &result {
+        // The outcome is the failure itself; that its file cannot be written would only hide it.
+        let _ = std::fs::write(folder.join("failure.txt"), format!("{failure}\n"));
+    }
+    result
+}
+
+/// Runs a scenario as a task of its own, so that a panic is this scenario's failure and no more; not
+/// for ever.
+async fn finish(
+    work: impl Future<Output = Result<()>> + Send + 'static,
+    thorough: bool,
+) -> Result<(), String> {
+    let limit = if thorough { THOROUGH_LIMIT } else { LIMIT };
+    let work = tokio::spawn(work);
+    let abort = work.abort_handle();
+    match tokio::time::timeout(limit, work).await {
+        Ok(Ok(result)) => result.map_err(|error| format!("{error:#}")),
+        Ok(Err(panic)) => Err(format!("panicked: {panic}")),
+        Err(_) => {
+            abort.abort();
+            Err(format!("took longer than {} s", limit.as_secs()))
+        }
+    }
+}
+
 async fn run_one(
     shared: Arc<Shared>,
     scenario: &'static Scenario,
@@ -216,18 +313,10 @@ async fn run_one(
         return line(Outcome::Failed(format!("{error:#}")));
     }
     ctx.say(format!("begins in {}", ctx.namespace));
-    let limit = if thorough { THOROUGH_LIMIT } else { LIMIT };
-    // A task of its own, so that a panic is this scenario's failure and no more.
-    let work = tokio::spawn((scenario.run)(ctx.clone()));
-    let abort = work.abort_handle();
-    let mut result = match tokio::time::timeout(limit, work).await {
-        Ok(Ok(result)) => result.map_err(|error| format!("{error:#}")),
-        Ok(Err(panic)) => Err(format!("panicked: {panic}")),
-        Err(_) => {
-            abort.abort();
-            Err(format!("took longer than {} s", limit.as_secs()))
-        }
+    let Run::Cluster(run) = scenario.run else {
+        return line(Outcome::Failed("it runs without a cluster".to_owned()));
     };
+    let mut result = finish(run(ctx.clone()), thorough).await;
     if let Err(failure) = &result {
         failed(&ctx, failure).await;
     }

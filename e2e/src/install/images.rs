@@ -133,7 +133,7 @@ async fn compile() -> Result<()> {
     let mut command = tool::command(cargo)?;
     command.args(["build", "--release"]).args([
         "--package=worldkeeper-operator",
-        "--package=worldkeeper-server",
+        "--package=gameserver",
         "--bins",
     ]);
     tool::run_visibly(&mut command).await

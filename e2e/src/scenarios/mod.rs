@@ -1,13 +1,17 @@
-//! What Worldkeeper promises, each promise shown on a real cluster.
+//! What Worldkeeper promises, each promise shown on a real cluster, or on a real server alone.
 
 mod agent_auth;
 mod apply;
 mod bad_specs;
 mod broken_image;
+mod browser;
 mod chart;
+mod config;
 mod delete;
 mod follow_players;
+mod frames;
 mod identity;
+mod latency;
 mod node_drain;
 mod node_loss;
 mod operator_kill;
@@ -16,10 +20,17 @@ mod scale;
 
 use futures::FutureExt;
 
-use crate::harness::{Ctx, Scenario};
+use crate::harness::{Ctx, Run, Scenario};
+use crate::local::Place;
 
 macro_rules! scenario {
     ($name:literal, $module:ident, $about:literal $(, $flag:ident)*) => {
+        scenario!(@ $name, Run::Cluster(|ctx: Ctx| $module::run(ctx).boxed()), $about $(, $flag)*)
+    };
+    (local $name:literal, $module:ident, $about:literal $(, $flag:ident)*) => {
+        scenario!(@ $name, Run::Local(|place: Place| $module::run(place).boxed()), $about $(, $flag)*)
+    };
+    (@ $name:literal, $run:expr, $about:literal $(, $flag:ident)*) => {
         Scenario {
             $($flag: true,)*
             ..Scenario {
@@ -27,7 +38,7 @@ macro_rules! scenario {
                 about: $about,
                 exclusive: false,
                 own_cluster: false,
-                run: |ctx: Ctx| $module::run(ctx).boxed(),
+                run: $run,
             }
         }
     };
@@ -35,6 +46,27 @@ macro_rules! scenario {
 
 /// Every scenario, the long ones first among those that run side by side.
 pub(crate) const ALL: &[Scenario] = &[
+    scenario!(
+        local "browser",
+        browser,
+        "two people in real browsers gather, make, talk and trade by clicks and keys, in every genre; who is cut off comes back into the same body"
+    ),
+    scenario!(
+        local "config",
+        config,
+        "what is wrong with a configuration is said at start, with the remedy; flags win over environment over file"
+    ),
+    scenario!(
+        local "latency",
+        latency,
+        "players 0.2 to 5 s away on lines that lose packets gather, fight and trade, in step with the server"
+    ),
+    scenario!(
+        local "frames",
+        frames,
+        "hostile clients are refused and counted; players beside them notice nothing",
+        exclusive
+    ),
     scenario!(
         "delete",
         delete,

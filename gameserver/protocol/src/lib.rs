@@ -5,27 +5,43 @@
 //! [`UpdateWriter`] are the server's, [`encode_client`], [`decode_server`] and [`View`] the client's.
 //! Decoders are bounded, never panic, and fail with a [`DecodeError`] of a finite category.
 
+mod action;
 mod binary;
+mod entity;
 mod error;
+mod event;
 mod json;
 pub mod limits;
 mod message;
+mod motion;
 mod names;
+mod numbered;
+mod own;
 mod reason;
 #[cfg(test)]
 mod tests;
-mod view;
+mod update;
 mod wire;
 
+pub use action::{Act, Action, ItemId, Offer, Outcome, Place, Question, RecipeId, Skill};
+pub use entity::{Direction, EntityId, EntityKind, Look, Pose, Position};
 pub use error::DecodeError;
+pub use event::{DeathCause, EventMessage, EventQueue, Gain, QueueFull, Statistics};
 pub use limits::{PLAY_PATH, PROTOCOL_VERSION};
 pub use message::{
-    ClientMessage, Direction, EntityId, EntityKind, Format, Genre, Hello, Kicked, Move, Notice,
-    NoticeKind, Ping, Pong, Position, Refused, ServerMessage, Welcome,
+    Ask, ClientMessage, Format, Genre, Hello, Kicked, Move, Notice, NoticeKind, Ping, Pong,
+    Refused, ServerMessage, Welcome,
 };
-pub use names::{BadText, PlayerName, ResumeToken, WorldName};
+pub use motion::{Motion, Velocity};
+pub use names::{BadText, ChatText, PlayerName, ResumeToken, WorldName};
+pub use own::{
+    Activity, ActivityKind, Progress, Rank, SelfState, Stack, Trade, TradeStage, Vitals,
+};
 pub use reason::{CLOSE_KICKED_BASE, CLOSE_NORMAL, CLOSE_REFUSED_BASE, KickReason, RefusalReason};
-pub use view::{Known, Looks, Own, Received, SentView, UpdateWriter, View, Visible, decode_server};
+pub use update::{
+    EntityTable, Known, Moment, Observed, Own, Received, SentView, Sighting, Slot, UpdateWriter,
+    View, decode_server,
+};
 
 /// Payload of one WebSocket message.
 #[derive(Clone, Copy, Debug)]
@@ -70,16 +86,30 @@ pub fn decode_client(format: Format, payload: Payload<'_>) -> Result<ClientMessa
 
 /// Ranges that the types do not express, for both formats.
 fn check_client(message: &ClientMessage) -> Result<(), DecodeError> {
+    let safe = |field, value| (value > limits::MAX_SAFE_INTEGER).then_some(field);
     let bad = match message {
         ClientMessage::Hello(Hello { epoch, .. }) => epoch
             .is_some_and(|epoch| epoch == 0 || epoch > limits::MAX_SAFE_INTEGER)
             .then_some("epoch"),
-        ClientMessage::Move(Move { seq: 0, .. }) => Some("seq"),
-        // −128 has no opposite: without it every direction can be reversed.
-        ClientMessage::Move(Move { direction, .. }) => {
-            (direction.x == i8::MIN || direction.y == i8::MIN).then_some("direction")
+        ClientMessage::Move(Move { seq: 0, .. }) | ClientMessage::Act(Act { seq: 0, .. }) => {
+            Some("seq")
         }
-        ClientMessage::Ping(_) | ClientMessage::Leave => None,
+        // −128 has no opposite: without it every direction can be reversed.
+        ClientMessage::Move(Move { at, direction, .. }) => (direction.x == i8::MIN
+            || direction.y == i8::MIN)
+            .then_some("direction")
+            .or(safe("at", *at)),
+        ClientMessage::Act(Act {
+            at, view, action, ..
+        }) => safe("at", *at).or(safe("view", *view)).or(match action {
+            Action::Drop { count: 0, .. } => Some("count"),
+            Action::TradeOffer { offer } if offer.len() > limits::MAX_OFFERS => Some("offer"),
+            Action::TradeOffer { offer } => {
+                offer.iter().any(|part| part.count == 0).then_some("count")
+            }
+            _ => None,
+        }),
+        ClientMessage::Ask(_) | ClientMessage::Ping(_) | ClientMessage::Leave => None,
     };
     bad.map_or(Ok(()), |field| Err(DecodeError::OutOfRange { field }))
 }

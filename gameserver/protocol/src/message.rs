@@ -2,7 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::action::{Act, Question};
+use super::entity::{Direction, EntityId, Position};
 use super::names::{PlayerName, ResumeToken, WorldName};
+use super::numbered::numbered;
 use super::reason::{KickReason, RefusalReason};
 
 /// How messages of a connection are written: fixed by the request's query, `?format=json` or none.
@@ -36,102 +39,19 @@ impl Format {
     }
 }
 
-/// Identity of an entity in its world. 64 bits, so JSON writes it as a string.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct EntityId(pub u64);
-
-/// A place, in whole centimetres from the world's origin.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Position {
-    /// East.
-    pub x: i32,
-    /// North.
-    pub y: i32,
-}
-
-/// Where a player wants to go: a vector whose length, up to [`super::limits::FULL_SPEED`], is the
-/// share of full speed. Longer ones mean full speed; (0, 0) means stand still.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Direction {
-    /// East, −127 to 127.
-    pub x: i8,
-    /// North, −127 to 127.
-    pub y: i8,
-}
-
-/// Genre of a world.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub enum Genre {
-    /// Number 1.
-    Fantasy,
-    /// Number 2.
-    SciFi,
-    /// Number 3.
-    Horror,
-    /// Number 4.
-    Cyberpunk,
-    /// Number 5.
-    PostApoc,
-}
-
-impl Genre {
-    /// Every genre, in the order of its number in binary messages, which starts at 1.
-    pub const ALL: [Self; 5] = [
-        Self::Fantasy,
-        Self::SciFi,
-        Self::Horror,
-        Self::Cyberpunk,
-        Self::PostApoc,
-    ];
-
-    /// The number in binary messages.
-    #[must_use]
-    pub fn number(self) -> u8 {
-        match self {
-            Self::Fantasy => 1,
-            Self::SciFi => 2,
-            Self::Horror => 3,
-            Self::Cyberpunk => 4,
-            Self::PostApoc => 5,
-        }
-    }
-
-    /// The genre with that number.
-    #[must_use]
-    pub fn from_number(number: u8) -> Option<Self> {
-        Self::ALL.into_iter().find(|genre| genre.number() == number)
-    }
-}
-
-/// What an entity is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub enum EntityKind {
-    /// Number 1. Has a name.
-    Player,
-    /// Number 2. Has no name.
-    Creature,
-}
-
-impl EntityKind {
-    /// The number in binary messages.
-    #[must_use]
-    pub fn number(self) -> u8 {
-        match self {
-            Self::Player => 1,
-            Self::Creature => 2,
-        }
-    }
-
-    /// The kind with that number.
-    #[must_use]
-    pub fn from_number(number: u8) -> Option<Self> {
-        match number {
-            1 => Some(Self::Player),
-            2 => Some(Self::Creature),
-            _ => None,
-        }
+numbered! {
+    /// Genre of a world.
+    Genre {
+        /// Swords and spells.
+        Fantasy = 1,
+        /// Ships and stars.
+        SciFi = 2,
+        /// Fear in the dark.
+        Horror = 3,
+        /// Neon and chrome.
+        Cyberpunk = 4,
+        /// What is left.
+        PostApoc = 5,
     }
 }
 
@@ -140,8 +60,12 @@ impl EntityKind {
 pub enum ClientMessage {
     /// The first message, once.
     Hello(Hello),
-    /// What the player wants to do from now on.
+    /// Where the player wants to go from now on.
     Move(Move),
+    /// What the player wants to do.
+    Act(Act),
+    /// Something that is told only when asked for.
+    Ask(Ask),
     /// Answered by a [`ServerMessage::Pong`] with the same number, at once.
     Ping(Ping),
     /// The player goes: the seat is free at once, no grace time. The server closes with code 1000.
@@ -167,14 +91,25 @@ pub struct Hello {
     pub resume: Option<ResumeToken>,
 }
 
-/// One input. It holds until the next one.
+/// A direction. It holds until the next one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Move {
-    /// Ascends with each input of a session, from 1. A server ignores one that does not.
+    /// Ascends with each Move and Act of a session, from 1. A server ignores one that does not.
     pub seq: u32,
+    /// The tick at which it is to take effect; 0: at once.
+    #[serde(default, skip_serializing_if = "super::json::is_zero")]
+    pub at: u64,
     /// Where to.
     pub direction: Direction,
+}
+
+/// Asks for something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Ask {
+    /// What.
+    pub what: Question,
 }
 
 /// Asks for a Pong.
@@ -218,9 +153,12 @@ pub struct Welcome {
     /// hexadecimal digits in JSON.
     #[serde(with = "super::json::hex64")]
     pub terrain_hash: u64,
+    /// Hash of the genre's content, as served to clients. 16 hexadecimal digits in JSON.
+    #[serde(with = "super::json::hex64")]
+    pub content_hash: u64,
     /// Side of the square world, in metres.
     pub size_metres: u32,
-    /// Simulation ticks per second.
+    /// Simulation ticks per second, at least 1.
     pub tick_rate_hz: u8,
     /// Last finished tick.
     pub tick: u64,
@@ -248,37 +186,15 @@ pub struct Refused {
     pub message: String,
 }
 
-/// Kind of a [`Notice`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub enum NoticeKind {
-    /// Number 1. The world drains: nobody new comes in; those inside may stay and reconnect.
-    JoinsStopped,
-    /// Number 2. Joins are open again.
-    JoinsOpen,
-    /// Number 3. The process ends in `seconds`.
-    Closing,
-}
-
-impl NoticeKind {
-    /// The number in binary messages.
-    #[must_use]
-    pub fn number(self) -> u8 {
-        match self {
-            Self::JoinsStopped => 1,
-            Self::JoinsOpen => 2,
-            Self::Closing => 3,
-        }
-    }
-
-    /// The kind with that number.
-    #[must_use]
-    pub fn from_number(number: u8) -> Option<Self> {
-        match number {
-            1 => Some(Self::JoinsStopped),
-            2 => Some(Self::JoinsOpen),
-            3 => Some(Self::Closing),
-            _ => None,
-        }
+numbered! {
+    /// Kind of a [`Notice`].
+    NoticeKind {
+        /// The world drains: nobody new comes in; those inside may stay and reconnect.
+        JoinsStopped = 1,
+        /// Joins are open again.
+        JoinsOpen = 2,
+        /// The process ends in `seconds`.
+        Closing = 3,
     }
 }
 
@@ -298,6 +214,12 @@ pub struct Notice {
 pub struct Pong {
     /// The Ping's.
     pub nonce: u32,
+    /// Players in the world.
+    pub players: u32,
+    /// Share of a tick's time that the server computes, in percent; 255 for more than that.
+    pub load: u8,
+    /// How fast the world runs, in percent of real time: 100 unless the server is overloaded.
+    pub dilation: u8,
 }
 
 /// Why the server ends the connection of a player inside.

@@ -4,7 +4,10 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::limits::{MAX_NAME_BYTES, MAX_NAME_CHARS, MAX_RESUME_TOKEN_BYTES, MAX_WORLD_NAME_BYTES};
+use super::limits::{
+    MAX_CHAT_BYTES, MAX_CHAT_CHARS, MAX_NAME_BYTES, MAX_NAME_CHARS, MAX_RESUME_TOKEN_BYTES,
+    MAX_WORLD_NAME_BYTES,
+};
 
 /// A text that is not of the shape that its type asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -63,6 +66,12 @@ checked_text! {
 }
 
 checked_text! {
+    /// Something that a player says: 1 to [`MAX_CHAT_CHARS`] characters and at most
+    /// [`MAX_CHAT_BYTES`] bytes, of the same characters as a name, no space at either end.
+    ChatText, check_chat_text
+}
+
+checked_text! {
     /// `namespace/gameserver`, as in the agent protocol: two names in Kubernetes' spelling. A world
     /// that runs alone may carry any such pair, by default `local/world`.
     WorldName, check_world_name
@@ -81,6 +90,18 @@ impl fmt::Debug for PlayerName {
 }
 
 impl fmt::Display for PlayerName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for ChatText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.0, f)
+    }
+}
+
+impl fmt::Display for ChatText {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
@@ -116,6 +137,22 @@ fn check_player_name(name: &str) -> Option<&'static str> {
     }
     if name.chars().any(is_deceptive) {
         return Some("a player name has no control, invisible or direction-changing characters");
+    }
+    None
+}
+
+fn check_chat_text(text: &str) -> Option<&'static str> {
+    if text.is_empty() {
+        return Some("what is said has at least one character");
+    }
+    if text.len() > MAX_CHAT_BYTES || text.chars().count() > MAX_CHAT_CHARS {
+        return Some("what is said has at most 200 characters and 400 bytes");
+    }
+    if text.trim() != text {
+        return Some("what is said neither starts nor ends with a space");
+    }
+    if text.chars().any(is_deceptive) {
+        return Some("what is said has no control, invisible or direction-changing characters");
     }
     None
 }
@@ -200,6 +237,26 @@ mod tests {
             &"花".repeat(22),
         ] {
             assert!(PlayerName::new(name).is_err(), "{name:?}");
+        }
+    }
+
+    #[test]
+    fn chat_texts() {
+        for text in ["a", "Hello  there, \"friend\"!", &"\u{e4}".repeat(200)] {
+            assert!(ChatText::new(text).is_ok(), "{text:?}");
+        }
+        for text in [
+            "",
+            " ",
+            " a",
+            "a ",
+            "a\nb",
+            "a\u{7}",
+            "a\u{202E}b",
+            &"x".repeat(201),
+            &"花".repeat(134),
+        ] {
+            assert!(ChatText::new(text).is_err(), "{text:?}");
         }
     }
 

@@ -14,10 +14,14 @@ pub(super) fn put_varint(out: &mut Vec<u8>, mut value: u64) {
     out.push((value & 0x7f) as u8);
 }
 
-/// Appends a signed value as a zigzag varint: 0, −1, 1, −2, … become 0, 1, 2, 3, …
-#[allow(clippy::cast_sign_loss)] // zigzag is a reinterpretation of the bits
+/// 0, −1, 1, −2, … become 0, 1, 2, 3, …
+pub(super) fn zigzag(value: i32) -> u32 {
+    ((value << 1) ^ (value >> 31)).cast_unsigned()
+}
+
+/// Appends a signed value as a zigzag varint.
 pub(super) fn put_zigzag(out: &mut Vec<u8>, value: i32) {
-    put_varint(out, u64::from(((value << 1) ^ (value >> 31)) as u32));
+    put_varint(out, u64::from(zigzag(value)));
 }
 
 /// Appends a text: its length in bytes as a varint, then its bytes.
@@ -86,6 +90,14 @@ impl<'a> Reader<'a> {
             }
         }
         Err(DecodeError::BadVarint { field })
+    }
+
+    pub(super) fn boolean(&mut self, field: &'static str) -> Result<bool, DecodeError> {
+        match self.byte(field)? {
+            0 => Ok(false),
+            1 => Ok(true),
+            _ => Err(DecodeError::OutOfRange { field }),
+        }
     }
 
     pub(super) fn varint_max(&mut self, field: &'static str, max: u64) -> Result<u64, DecodeError> {

@@ -21,6 +21,18 @@ pub enum EntityKind {
         /// Kind of creature, from 0.
         species: u8,
     },
+    /// A resource.
+    Resource {
+        /// Kind of resource, from 0.
+        resource: u8,
+    },
+    /// A station.
+    Station {
+        /// Kind of station, from 0.
+        station: u8,
+    },
+    /// A bag on the ground.
+    Loot,
 }
 
 /// A body that is near.
@@ -34,13 +46,42 @@ pub struct Seen {
     pub position: Position,
     /// Square of the distance, in square millimetres.
     pub distance_squared: u64,
+    /// How it looks: the low nibble is its health, or what is left of a resource, in fifteenths
+    /// rounded up; the high nibble is a [`Pose`].
+    pub look: u8,
 }
+
+/// What a body is seen doing: the high nibble of [`Seen::look`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Pose {
+    /// Nothing in particular.
+    #[default]
+    None = 0,
+    /// Gathering.
+    Gathering = 1,
+    /// Making something.
+    Crafting = 2,
+    /// Fighting.
+    Fighting = 3,
+    /// Trading.
+    Trading = 4,
+    /// Dead.
+    Dead = 5,
+    /// Waiting for its connection.
+    Absent = 6,
+    /// Of a resource: empty.
+    Depleted = 7,
+}
+
+/// Identity, kind, place and look.
+pub(crate) type Body = (EntityId, EntityKind, Position, u8);
 
 #[derive(Clone, Copy, Debug)]
 struct Entry {
     id: EntityId,
     position: Position,
     kind: EntityKind,
+    look: u8,
 }
 
 #[derive(Debug)]
@@ -69,17 +110,19 @@ impl Area {
     }
 
     /// Takes in all bodies. Their order within a cell is that of `bodies`.
-    pub(crate) fn rebuild(
-        &mut self,
-        bodies: impl Iterator<Item = (EntityId, EntityKind, Position)>,
-    ) {
+    pub(crate) fn rebuild(&mut self, bodies: impl Iterator<Item = Body>) {
         let cells = self.side * self.side;
         self.starts.clear();
         self.starts.resize(index(cells) + 1, 0);
         self.unsorted.clear();
-        for (id, kind, position) in bodies {
+        for (id, kind, position, look) in bodies {
             let cell = self.row(position.y) * self.side + self.row(position.x);
-            let entry = Entry { id, position, kind };
+            let entry = Entry {
+                id,
+                position,
+                kind,
+                look,
+            };
             self.unsorted.push((cell, entry));
             self.starts[index(cell)] += 1;
         }
@@ -106,8 +149,50 @@ impl Area {
     /// particular order. Among equally distant ones the lower id counts as nearer.
     pub(crate) fn near(&self, centre: Position, radius: u32, most: u32, seen: &mut Vec<Seen>) {
         seen.clear();
-        let reach = i32::try_from(radius).unwrap_or(i32::MAX);
         let limit = u64::from(radius) * u64::from(radius);
+        for entry in self.around(centre, radius) {
+            let distance_squared = entry.position.distance_squared(centre);
+            if distance_squared <= limit {
+                seen.push(Seen {
+                    id: entry.id,
+                    kind: entry.kind,
+                    position: entry.position,
+                    distance_squared,
+                    look: entry.look,
+                });
+            }
+        }
+        nearest(seen, most);
+    }
+
+    /// All bodies in the order in which they were taken in.
+    pub(crate) fn all(&self) -> impl Iterator<Item = Body> {
+        let entries = self.unsorted.iter();
+        entries.map(|(_, entry)| (entry.id, entry.kind, entry.position, entry.look))
+    }
+
+    /// Calls `meet` with each player within `radius` of `centre` and the square of its
+    /// distance, in an order that follows from the state alone.
+    pub(crate) fn players_near(
+        &self,
+        centre: Position,
+        radius: u32,
+        mut meet: impl FnMut(EntityId, u64),
+    ) {
+        let limit = u64::from(radius) * u64::from(radius);
+        for entry in self.around(centre, radius) {
+            if matches!(entry.kind, EntityKind::Player { .. }) {
+                let distance_squared = entry.position.distance_squared(centre);
+                if distance_squared <= limit {
+                    meet(entry.id, distance_squared);
+                }
+            }
+        }
+    }
+
+    /// The entries of all cells that `radius` touches.
+    fn around(&self, centre: Position, radius: u32) -> impl Iterator<Item = &Entry> {
+        let reach = i32::try_from(radius).unwrap_or(i32::MAX);
         let (left, right) = (
             self.row(centre.x.saturating_sub(reach)),
             self.row(centre.x.saturating_add(reach)),
@@ -116,33 +201,27 @@ impl Area {
             self.row(centre.y.saturating_sub(reach)),
             self.row(centre.y.saturating_add(reach)),
         );
-        for row in bottom..=top {
-            // The cells of a row lie one after the other.
+        // The cells of a row lie one after the other.
+        (bottom..=top).flat_map(move |row| {
             let from = self.starts[index(row * self.side + left)];
             let to = self.starts[index(row * self.side + right) + 1];
-            for entry in &self.entries[index(from)..index(to)] {
-                let distance_squared = entry.position.distance_squared(centre);
-                if distance_squared <= limit {
-                    seen.push(Seen {
-                        id: entry.id,
-                        kind: entry.kind,
-                        position: entry.position,
-                        distance_squared,
-                    });
-                }
-            }
-        }
-        let most = index(most);
-        if seen.len() > most {
-            seen.select_nth_unstable_by_key(most, |body| (body.distance_squared, body.id));
-            seen.truncate(most);
-        }
+            &self.entries[index(from)..index(to)]
+        })
     }
 
     fn row(&self, coordinate: i32) -> u32 {
         (coordinate / self.cell)
             .clamp(0, self.side.cast_signed() - 1)
             .cast_unsigned()
+    }
+}
+
+/// Keeps the nearest `most`. Among equally distant ones the lower id counts as nearer.
+pub(crate) fn nearest(seen: &mut Vec<Seen>, most: u32) {
+    let most = index(most);
+    if seen.len() > most {
+        seen.select_nth_unstable_by_key(most, |body| (body.distance_squared, body.id));
+        seen.truncate(most);
     }
 }
 
@@ -157,11 +236,11 @@ mod tests {
 
     use super::*;
 
-    fn bodies(places: &[(i32, i32)]) -> Vec<(EntityId, EntityKind, Position)> {
+    fn bodies(places: &[(i32, i32)]) -> Vec<Body> {
         let kind = EntityKind::Creature { species: 0 };
         let ids = 1..;
         ids.zip(places)
-            .map(|(id, &(x, y))| (EntityId(id), kind, Position { x, y }))
+            .map(|(id, &(x, y))| (EntityId(id), kind, Position { x, y }, 15))
             .collect()
     }
 
@@ -184,7 +263,7 @@ mod tests {
 
             let mut expect: Vec<_> = bodies
                 .iter()
-                .map(|(id, _, place)| (place.distance_squared(centre), *id))
+                .map(|(id, _, place, _)| (place.distance_squared(centre), *id))
                 .filter(|(distance, _)| *distance <= u64::from(radius).pow(2))
                 .collect();
             expect.sort_unstable();

@@ -1,111 +1,158 @@
-//! Creatures: they wander, each with random numbers of its own, so that what one does never depends on
-//! how many others there are.
+//! Creatures' rows. What they do is in [`crate::systems`].
 
-use crate::movement::step;
-use crate::params::{Params, TickRate};
-use crate::rng::{Rng, Stream};
+use crate::content::SpeciesId;
+use crate::pages::Row;
 use crate::state::{Reader, Sink, SnapshotError, State};
-use crate::terrain::Terrain;
 use crate::units::{Direction, EntityId, Position};
 
-/// Kinds of creatures of a genre.
-pub(crate) const SPECIES: u8 = 6;
-/// Ground for one creature, in square metres.
-const SQUARE_METRES_EACH: u32 = 2000;
-const MIN_COUNT: u32 = 16;
-const MAX_COUNT: u32 = 20_000;
+/// What a creature is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mood {
+    /// Its own business.
+    Calm,
+    /// Pursues its target, and strikes it.
+    Chase,
+    /// Runs from its target.
+    Flee,
+    /// Goes home.
+    Return,
+    /// Dead until it is born again.
+    Dead,
+}
 
+/// A creature. Times are ticks.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Creature {
     pub(crate) id: EntityId,
-    pub(crate) species: u8,
+    pub(crate) species: SpeciesId,
+    pub(crate) mood: Mood,
+    /// When its mood began.
+    pub(crate) since: u64,
     pub(crate) position: Position,
     pub(crate) direction: Direction,
-    /// First tick at which it thinks again.
+    /// Where it belongs.
+    pub(crate) home: Position,
+    /// First tick at which it thinks again; of a dead one, at which it lives again.
     pub(crate) until: u64,
-    rng: Rng,
+    /// First tick at which it can strike again.
+    pub(crate) attack_at: u64,
+    /// Whom it chases or flees; 0 is nobody.
+    pub(crate) target: EntityId,
+    pub(crate) health: u16,
+    /// When it last appeared somewhere without walking there.
+    pub(crate) placed: u64,
 }
 
 impl Creature {
-    pub(crate) fn new(id: EntityId, seed: u64, terrain: &Terrain) -> Self {
-        let mut rng = Rng::new(seed, Stream::Creatures, id.0);
+    pub(crate) fn new(id: EntityId, species: SpeciesId, home: Position, health: u16) -> Self {
         Self {
             id,
-            species: u8::try_from(rng.below(SPECIES.into())).unwrap_or(0),
-            position: terrain.anywhere(&mut rng),
+            species,
+            mood: Mood::Calm,
+            since: 0,
+            position: home,
             direction: Direction::STILL,
+            home,
             until: 0,
-            rng,
+            attack_at: 0,
+            target: EntityId(0),
+            health,
+            placed: 0,
         }
     }
 
-    pub(crate) fn tick(&mut self, tick: u64, rate: TickRate, speed: i32, terrain: &Terrain) {
-        if tick >= self.until {
-            self.think(tick, rate);
-        }
-        if self.direction.is_still() {
-            return;
-        }
-        let to = step(terrain, self.position, self.direction, speed);
-        if to == self.position {
-            // Something is in the way.
-            self.until = tick;
-        }
-        self.position = to;
+    pub(crate) fn is_alive(&self) -> bool {
+        self.mood != Mood::Dead
     }
 
-    fn think(&mut self, tick: u64, rate: TickRate) {
-        let second = u32::from(rate.hz());
-        self.until = tick + u64::from(second + self.rng.below(4 * second));
-        let part = |byte: u64| i8::from_le_bytes([byte.to_le_bytes()[0]]).max(-127);
-        self.direction = match self.rng.next() {
-            // One time in three it rests.
-            choice if choice % 3 == 0 => Direction::STILL,
-            choice => Direction {
-                x: part(choice >> 8),
-                y: part(choice >> 16),
-            },
+    /// It has something to do in this tick.
+    pub(crate) fn is_awake(&self, tick: u64) -> bool {
+        tick >= self.until || !self.direction.is_still() || self.mood == Mood::Chase
+    }
+
+    /// Takes on a mood, and thinks about it in the next tick.
+    pub(crate) fn turn(&mut self, mood: Mood, target: EntityId, tick: u64) {
+        self.mood = mood;
+        self.target = target;
+        self.since = tick;
+        self.until = tick + 1;
+    }
+}
+
+impl Row for Creature {
+    fn id(&self) -> EntityId {
+        self.id
+    }
+}
+
+impl State for Mood {
+    fn write(&self, sink: &mut impl Sink) {
+        let number: u8 = match self {
+            Self::Calm => 0,
+            Self::Chase => 1,
+            Self::Flee => 2,
+            Self::Return => 3,
+            Self::Dead => 4,
         };
+        number.write(sink);
     }
-}
 
-/// How many creatures a world has.
-pub(crate) fn count(params: &Params) -> u32 {
-    let size = params.size_metres();
-    (size * size / SQUARE_METRES_EACH).clamp(MIN_COUNT, MAX_COUNT)
-}
-
-/// Way of one tick at full speed, for each species: 0.9 to 2.4 m/s.
-pub(crate) fn speeds(rate: TickRate) -> [i32; 6] {
-    [0, 1, 2, 3, 4, 5].map(|species| (900 + 300 * species) / i32::from(rate.hz()))
+    fn read(reader: &mut Reader<'_>) -> Result<Self, SnapshotError> {
+        match u8::read(reader)? {
+            0 => Ok(Self::Calm),
+            1 => Ok(Self::Chase),
+            2 => Ok(Self::Flee),
+            3 => Ok(Self::Return),
+            4 => Ok(Self::Dead),
+            _ => Err(SnapshotError::Bad("mood")),
+        }
+    }
 }
 
 impl State for Creature {
     fn write(&self, sink: &mut impl Sink) {
         let Self {
             id,
-            species,
+            species: SpeciesId(species),
+            mood,
+            since,
             position,
             direction,
+            home,
             until,
-            rng,
+            attack_at,
+            target,
+            health,
+            placed,
         } = self;
         id.write(sink);
         species.write(sink);
+        mood.write(sink);
+        since.write(sink);
         position.write(sink);
         direction.write(sink);
+        home.write(sink);
         until.write(sink);
-        rng.write(sink);
+        attack_at.write(sink);
+        target.write(sink);
+        health.write(sink);
+        placed.write(sink);
     }
 
     fn read(reader: &mut Reader<'_>) -> Result<Self, SnapshotError> {
         Ok(Self {
-            id: EntityId::read(reader)?,
-            species: u8::read(reader)?,
-            position: Position::read(reader)?,
-            direction: Direction::read(reader)?,
-            until: u64::read(reader)?,
-            rng: Rng::read(reader)?,
+            id: State::read(reader)?,
+            species: SpeciesId(State::read(reader)?),
+            mood: State::read(reader)?,
+            since: State::read(reader)?,
+            position: State::read(reader)?,
+            direction: State::read(reader)?,
+            home: State::read(reader)?,
+            until: State::read(reader)?,
+            attack_at: State::read(reader)?,
+            target: State::read(reader)?,
+            health: State::read(reader)?,
+            placed: State::read(reader)?,
         })
     }
 }

@@ -18,20 +18,47 @@
 )]
 
 mod area;
+pub mod content;
 mod creature;
-mod movement;
+mod event;
+mod fixture;
+mod history;
+mod input;
+mod inventory;
+pub mod movement;
+mod pages;
 mod params;
 mod player;
+mod populate;
+mod progress;
 mod rng;
+mod sites;
+mod snapshot;
 pub mod state;
+mod systems;
 mod terrain;
+mod trade;
 mod units;
+mod view;
+mod vitals;
 mod world;
 
-pub use area::{EntityKind, Seen};
+#[cfg(test)]
+mod tests;
+
+pub use area::{EntityKind, Pose, Seen};
+pub use content::{Content, Ground, ItemId, Place, RecipeId, Skill};
+pub use event::{DeathCause, Event, Gain, Outcome, Refusal};
+pub use input::{Action, Input, MAX_OFFERS, MAX_SAY_BYTES, MAX_SAY_CHARS, Offer};
 pub use params::{BadParams, Genre, MAX_SEED, Params, TickRate};
 pub use player::{LeaveCause, MAX_NAME_BYTES};
+pub use progress::{MAX_LEVEL, level_of};
+pub use snapshot::Frozen;
 pub use state::SnapshotError;
-pub use terrain::{GENERATOR_VERSION, Ground, TILE_METRES};
+pub use systems::{BODIES, FIST_RANGE, REACH, STATION_REACH, TRADE_REACH, is_speakable};
+pub use terrain::{GENERATOR_VERSION, TILE_METRES, Terrain};
 pub use units::{Direction, EntityId, FULL_SPEED, Position, UNITS_PER_METRE};
-pub use world::{Event, Input, MAX_PLAYERS, PLAYER_SPEED, PlayerView, Refusal, World};
+pub use view::{
+    Activity, ActivityKind, Offered, PlayerNow, PlayerView, SLOTS, Stack, Statistics, TradeView,
+};
+pub use world::{HEARING, MAX_PLAYERS, PLAYER_SPEED, STARVING_SPEED, World};

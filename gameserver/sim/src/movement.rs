@@ -1,12 +1,13 @@
 //! How bodies move: integer arithmetic only, so that a client can predict it exactly.
 
-use crate::terrain::Terrain;
+use crate::content::Ground;
 use crate::units::{Direction, FULL_SPEED, Position};
 
-/// Where a body is one tick later. `speed` is the longest way of a tick on open ground. A body that is
-/// stopped by the ground or by the world's edge slides along it.
-pub(crate) fn step(
-    terrain: &Terrain,
+/// Where a body is one tick later. `ground` is what lies at a place, given as x and y; outside the world
+/// it is [`Ground::Rock`]. `speed` is the longest way of a tick on open ground. A body that is stopped
+/// by the ground or by the world's edge slides along it.
+pub fn step(
+    ground: impl Fn(i32, i32) -> Ground,
     from: Position,
     direction: Direction,
     speed: i32,
@@ -14,7 +15,7 @@ pub(crate) fn step(
     if direction.is_still() {
         return from;
     }
-    let slow = terrain.ground(from).is_some_and(crate::Ground::is_slow);
+    let slow = ground(from.x, from.y).is_slow();
     let (x, y) = velocity(direction, if slow { speed / 2 } else { speed });
     let candidates = [(x, y), (x, 0), (0, y)];
     candidates
@@ -23,12 +24,13 @@ pub(crate) fn step(
             x: from.x.saturating_add(x),
             y: from.y.saturating_add(y),
         })
-        .find(|to| *to != from && terrain.is_passable(*to))
+        .find(|to| *to != from && ground(to.x, to.y).is_passable())
         .unwrap_or(from)
 }
 
 /// The way of one tick: along `direction`, never longer than `speed`.
-pub(crate) fn velocity(direction: Direction, speed: i32) -> (i32, i32) {
+#[must_use]
+pub fn velocity(direction: Direction, speed: i32) -> (i32, i32) {
     let (x, y) = (i64::from(direction.x), i64::from(direction.y));
     let full = i64::from(FULL_SPEED);
     let squared = x * x + y * y;

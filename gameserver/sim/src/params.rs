@@ -115,6 +115,14 @@ impl TickRate {
         u64::from(self.0) * u64::from(seconds)
     }
 
+    /// Ticks in so many milliseconds, rounded up, at least 1.
+    #[must_use]
+    pub fn ticks_of_ms(self, milliseconds: u32) -> u64 {
+        (u64::from(self.0) * u64::from(milliseconds))
+            .div_ceil(1000)
+            .max(1)
+    }
+
     /// Nanoseconds from one tick to the next.
     #[must_use]
     pub fn period_nanos(self) -> u64 {

@@ -1,8 +1,6 @@
 //! Pseudo-random numbers. The algorithm is part of a world's identity: another one would make another
 //! world of the same seed, so it is pinned here and not taken from a crate that may change it.
 
-use crate::state::{Reader, Sink, SnapshotError, State};
-
 /// `SplitMix64` (Steele, Lea, Flood: Fast Splittable Pseudorandom Number Generators, 2014): eight bytes
 /// of state, so each creature and each system can have a stream of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,9 +15,22 @@ pub(crate) enum Stream {
     Hubs = 2,
     Creatures = 3,
     Spawns = 4,
+    Moisture = 5,
+    Resources = 6,
+    Stations = 7,
+    Thoughts = 8,
+    Blows = 9,
+    Yields = 10,
+    Drops = 11,
 }
 
 impl Rng {
+    /// The numbers of one `tick` for a purpose and one `part` of it: they need no state of their own,
+    /// and do not depend on what else happens in the tick.
+    pub(crate) fn of_tick(salt: u64, stream: Stream, tick: u64, part: u64) -> Self {
+        Self::new(salt ^ mix(tick), stream, part)
+    }
+
     /// The stream of `seed` for a purpose, and for one `part` of it.
     pub(crate) fn new(seed: u64, stream: Stream, part: u64) -> Self {
         let purpose = mix(stream as u64 ^ 0x5851_f42d_4c95_7f2d);
@@ -31,6 +42,12 @@ impl Rng {
     pub(crate) fn next(&mut self) -> u64 {
         self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
         mix(self.state)
+    }
+
+    /// A number from `least` to `most`, both included.
+    pub(crate) fn within(&mut self, least: u16, most: u16) -> u16 {
+        let spread = u32::from(most.saturating_sub(least)) + 1;
+        least + u16::try_from(self.below(spread)).unwrap_or(0)
     }
 
     /// A number below `bound`, or 0 where `bound` is 0. The high half of a product: even enough (off by
@@ -46,19 +63,6 @@ pub(crate) fn mix(mut z: u64) -> u64 {
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     z ^ (z >> 31)
-}
-
-impl State for Rng {
-    fn write(&self, sink: &mut impl Sink) {
-        let Self { state } = self;
-        state.write(sink);
-    }
-
-    fn read(reader: &mut Reader<'_>) -> Result<Self, SnapshotError> {
-        Ok(Self {
-            state: u64::read(reader)?,
-        })
-    }
 }
 
 #[cfg(test)]

@@ -25,6 +25,12 @@ pub enum SnapshotError {
         /// Of this build.
         expected: u16,
     },
+    /// The ground that the seed makes is not the one that the world was on.
+    #[error("the seed makes another ground now than when the snapshot was taken")]
+    Terrain,
+    /// The content no longer has a kind of thing that is in the world.
+    #[error("the content no longer has a {0} that is in the snapshot")]
+    Gone(&'static str),
     /// The bytes end too early.
     #[error("the snapshot is cut short")]
     Truncated,
@@ -68,7 +74,9 @@ pub struct Encoder {
 impl Sink for Encoder {
     fn put(&mut self, value: u64, bytes: u8) {
         let all = value.to_le_bytes();
-        self.bytes.extend(all.iter().take(bytes.into()));
+        let length = all.len().min(bytes.into());
+        self.bytes
+            .extend_from_slice(all.get(..length).unwrap_or(&all));
     }
 
     fn put_bytes(&mut self, bytes: &[u8]) {
@@ -246,5 +254,50 @@ impl<T: State> State for Vec<T> {
         (0..reader.at_most(length)?)
             .map(|_| T::read(reader))
             .collect()
+    }
+}
+
+impl<T: State> State for Option<T> {
+    fn write(&self, sink: &mut impl Sink) {
+        self.is_some().write(sink);
+        if let Some(item) = self {
+            item.write(sink);
+        }
+    }
+
+    fn read(reader: &mut Reader<'_>) -> Result<Self, SnapshotError> {
+        if bool::read(reader)? {
+            T::read(reader).map(Some)
+        } else {
+            Ok(None)
+        }
+    }
+}
+
+impl<A: State, B: State> State for (A, B) {
+    fn write(&self, sink: &mut impl Sink) {
+        self.0.write(sink);
+        self.1.write(sink);
+    }
+
+    fn read(reader: &mut Reader<'_>) -> Result<Self, SnapshotError> {
+        Ok((A::read(reader)?, B::read(reader)?))
+    }
+}
+
+#[expect(clippy::disallowed_types, reason = "a length of code, not of state")]
+impl<T: State + Copy + Default, const N: usize> State for [T; N] {
+    fn write(&self, sink: &mut impl Sink) {
+        for item in self {
+            item.write(sink);
+        }
+    }
+
+    fn read(reader: &mut Reader<'_>) -> Result<Self, SnapshotError> {
+        let mut items = [T::default(); N];
+        for item in &mut items {
+            *item = T::read(reader)?;
+        }
+        Ok(items)
     }
 }

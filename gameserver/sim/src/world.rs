@@ -1,234 +1,167 @@
-//! The world: all of its state, and one tick of it.
+//! The world: all of its state, and one tick of it. What the rules are is in [`crate::systems`]; this is
+//! what holds them together.
 
-use crate::area::{Area, EntityKind, Seen};
-use crate::creature::{self, Creature};
-use crate::movement::step;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use crate::area::{Area, Body, EntityKind, Pose, Seen};
+use crate::content::{Content, Ground, ItemId, Skill};
+use crate::creature::{Creature, Mood};
+use crate::event::{Event, Gain, Outcome, Refusal};
+use crate::fixture::{Bag, Resource, Station};
+use crate::history::History;
+use crate::input::Input;
+use crate::pages::Pages;
 use crate::params::{BadParams, MAX_SEED, Params};
-use crate::player::{LeaveCause, MAX_NAME_BYTES, Player};
+use crate::player::{Character, LeaveCause, MAX_NAME_BYTES, Player, Work};
+use crate::populate;
 use crate::rng::{Rng, Stream};
-use crate::state::{Encoder, Hasher, Reader, Sink, SnapshotError, State};
-use crate::terrain::{GENERATOR_VERSION, Ground, Terrain};
+use crate::sites::Sites;
+use crate::terrain::Terrain;
+use crate::trade::Trade;
 use crate::units::{Direction, EntityId, Position};
+use crate::view::{Activity, ActivityKind, PlayerNow, PlayerView, Statistics, TradeView};
+use crate::vitals::Vitals;
 
 /// Most players in a world, whatever its server allows.
 pub const MAX_PLAYERS: u32 = 10_000;
 /// Full speed of a player on open ground, in millimetres a second.
 pub const PLAYER_SPEED: i32 = 6000;
+/// Full speed of a player whose hunger or thirst is 0.
+pub const STARVING_SPEED: i32 = 5000;
+/// How far speech carries, in millimetres.
+pub const HEARING: u32 = 40_000;
+/// How long a creature's body lies where it died, in seconds.
+const CORPSE_SECONDS: u32 = 4;
+/// How long nobody can strike somebody who has just come to life, in seconds.
+pub(crate) const SAFE_SECONDS: u32 = 10;
 
-const MAGIC: [u8; 4] = *b"WKSN";
-const FORMAT: u16 = 1;
-
-/// What the outside does to a world. All inputs of a tick are applied in their order before anything
-/// moves; those that make no sense (any more) are passed over, in every run alike.
+/// What a world is, and its counters.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Input {
-    /// A new player comes.
-    Join {
-        /// Returned in [`Event::Joined`] or [`Event::Refused`].
-        ticket: u64,
-        /// 1 to [`MAX_NAME_BYTES`] bytes.
-        name: Box<str>,
-    },
-    /// A player's body goes.
-    Leave {
-        /// Whose.
-        player: EntityId,
-        /// Why.
-        cause: LeaveCause,
-    },
-    /// A player's connection was lost: its body stays, and stands still.
-    Lose {
-        /// Whose.
-        player: EntityId,
-    },
-    /// The player is back in its body.
-    Return {
-        /// Whose.
-        player: EntityId,
-    },
-    /// Where a player wants to go from now on.
-    Move {
-        /// Who.
-        player: EntityId,
-        /// Higher than that of the player's last input.
-        seq: u32,
-        /// Where to.
-        direction: Direction,
-    },
+pub(crate) struct Globals {
+    pub(crate) params: Params,
+    pub(crate) seed: u64,
+    /// Keys every random number of the game; the seed, which is public, gives only the ground.
+    pub(crate) salt: u64,
+    /// Of the content that the numbers of kinds in the tables are those of.
+    pub(crate) content_hash: u64,
+    /// Ticks finished.
+    pub(crate) tick: u64,
+    /// The next entity's number.
+    pub(crate) next_entity: u64,
 }
 
-/// What happened in a tick, for those outside.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Event {
-    /// A player is in.
-    Joined {
-        /// Of the input.
-        ticket: u64,
-        /// The body.
-        player: EntityId,
-        /// Where it is.
-        position: Position,
-    },
-    /// A player is not let in.
-    Refused {
-        /// Of the input.
-        ticket: u64,
-        /// Why.
-        refusal: Refusal,
-    },
-    /// A body is gone.
-    Left {
-        /// Whose.
-        player: EntityId,
-        /// Why.
-        cause: LeaveCause,
-    },
-}
-
-/// Why a world does not let a player in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Refusal {
-    /// It has [`MAX_PLAYERS`].
-    Full,
-    /// The name is empty or too long.
-    BadName,
-}
-
-/// A player, seen from outside.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct PlayerView<'a> {
-    /// Which.
-    pub id: EntityId,
-    /// Its name.
-    pub name: &'a str,
-    /// Where it is.
-    pub position: Position,
-    /// Last input applied; 0 before the first.
-    pub seq: u32,
-    /// Not waiting for its connection to come back.
-    pub present: bool,
+/// All rows of a world, each table sorted by id. A clone is cheap: it shares every page until one of the
+/// two changes it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Tables {
+    pub(crate) players: Pages<Player>,
+    /// Row by row those of `players`.
+    pub(crate) characters: Pages<Character>,
+    pub(crate) creatures: Pages<Creature>,
+    pub(crate) resources: Pages<Resource>,
+    pub(crate) stations: Pages<Station>,
+    pub(crate) bags: Pages<Bag>,
+    pub(crate) trades: Pages<Trade>,
+    pub(crate) history: History,
 }
 
 /// A world.
 #[derive(Debug)]
 pub struct World {
-    params: Params,
-    seed: u64,
-    /// Ticks finished.
-    tick: u64,
-    /// The next entity's number.
-    next_entity: u64,
-    spawns: Rng,
-    /// Sorted by id: new ids are the highest.
-    players: Vec<Player>,
-    /// Sorted by id.
-    creatures: Vec<Creature>,
+    pub(crate) globals: Globals,
+    pub(crate) tables: Tables,
 
     // Derived from the above; neither saved nor hashed.
-    terrain: Terrain,
-    area: Area,
-    player_speed: i32,
-    creature_speeds: [i32; 6],
+    pub(crate) content: &'static Content,
+    pub(crate) terrain: Arc<Terrain>,
+    /// Bodies as they were at the end of the last tick.
+    pub(crate) area: Area,
+    pub(crate) sites: Sites,
+    /// Resources and stations that change by themselves, by the tick at which they do.
+    pub(crate) wakes: BTreeSet<(u64, EntityId)>,
+    /// Of the present tick.
+    pub(crate) events: Vec<Event>,
 }
 
 impl World {
-    /// A new world, before its first tick.
+    /// A new world, before its first tick. The seed is public: it gives the ground, and with the
+    /// parameters it is the world's identity. The salt is a secret: it gives everything that players
+    /// are not to know before.
     ///
     /// # Errors
     /// The seed is out of range.
-    pub fn new(params: Params, seed: u64) -> Result<Self, BadParams> {
+    pub fn new(params: Params, seed: u64, salt: u64) -> Result<Self, BadParams> {
         if seed > MAX_SEED {
             return Err(BadParams::Seed(seed));
         }
+        let content = Content::of(params.genre());
         let terrain = Terrain::new(&params, seed);
-        let count = u64::from(creature::count(&params));
-        let creatures = (1..=count)
-            .map(|id| Creature::new(EntityId(id), seed, &terrain))
-            .collect();
-        let parts = Parts {
+        let (tables, next_entity) = populate::tables(&params, content, &terrain, salt);
+        let globals = Globals {
             params,
             seed,
+            salt,
+            content_hash: content.hash(),
             tick: 0,
-            next_entity: count + 1,
-            spawns: Rng::new(seed, Stream::Spawns, 0),
-            players: Vec::new(),
-            creatures,
+            next_entity,
         };
-        Ok(Self::assemble(parts, terrain))
+        Ok(Self::assemble(globals, tables, terrain))
     }
 
-    fn assemble(parts: Parts, terrain: Terrain) -> Self {
-        let Parts {
-            params,
-            seed,
-            tick,
-            next_entity,
-            spawns,
-            players,
-            creatures,
-        } = parts;
+    pub(crate) fn assemble(globals: Globals, tables: Tables, terrain: Terrain) -> Self {
+        let size = globals.params.size_metres();
         let mut world = Self {
-            params,
-            seed,
-            tick,
-            next_entity,
-            spawns,
-            players,
-            creatures,
-            terrain,
-            area: Area::new(params.size_metres()),
-            player_speed: PLAYER_SPEED / i32::from(params.tick_rate().hz()),
-            creature_speeds: creature::speeds(params.tick_rate()),
+            content: Content::of(globals.params.genre()),
+            globals,
+            tables,
+            terrain: Arc::new(terrain),
+            area: Area::new(size),
+            sites: Sites::new(size),
+            wakes: BTreeSet::new(),
+            events: Vec::new(),
         };
+        world.fill_sites();
         world.refresh_area();
         world
     }
 
-    /// One tick: applies the inputs in their order, then moves everything.
+    /// One tick: applies the inputs in their order, then lets everything live for as long.
     pub fn tick(&mut self, inputs: &[Input]) -> Vec<Event> {
-        self.tick += 1;
-        let mut events = Vec::new();
+        self.globals.tick += 1;
+        self.sites.settle();
         for input in inputs {
-            self.apply(input, &mut events);
+            self.apply(input);
         }
-        for player in &mut self.players {
-            player.position = step(
-                &self.terrain,
-                player.position,
-                player.direction,
-                self.player_speed,
-            );
-        }
-        let rate = self.params.tick_rate();
-        for creature in &mut self.creatures {
-            let speed = species_speed(&self.creature_speeds, creature.species);
-            creature.tick(self.tick, rate, speed, &self.terrain);
-        }
+        self.end_stale_trades();
+        self.run_players();
+        self.run_creatures();
+        self.run_fixtures();
+        self.remember();
         self.refresh_area();
-        events
+        std::mem::take(&mut self.events)
     }
 
-    fn apply(&mut self, input: &Input, events: &mut Vec<Event>) {
+    fn apply(&mut self, input: &Input) {
         match input {
-            Input::Join { ticket, name } => events.push(self.join(*ticket, name)),
-            Input::Leave { player, cause } => {
-                if let Ok(at) = self.rank(*player) {
-                    self.players.remove(at);
-                    events.push(Event::Left {
-                        player: *player,
-                        cause: *cause,
-                    });
-                }
-            }
+            Input::Join { ticket, name } => self.join(*ticket, name),
+            Input::Leave { player, cause } => self.leave(*player, *cause),
             Input::Lose { player } => {
-                if let Some(player) = self.player_mut(*player) {
-                    player.present = false;
-                    player.direction = Direction::STILL;
+                if let Some(me) = self.tables.players.rank(*player) {
+                    self.end_trade_of(me);
+                    if let Ok(body) = self.player_mut(me) {
+                        body.present = false;
+                        body.direction = Direction::STILL;
+                        body.work = Work::None;
+                        body.touch();
+                    }
                 }
             }
             Input::Return { player } => {
-                if let Some(player) = self.player_mut(*player) {
-                    player.present = true;
+                if let Some(me) = self.tables.players.rank(*player)
+                    && let Ok(body) = self.player_mut(me)
+                {
+                    body.present = true;
                 }
             }
             Input::Move {
@@ -236,119 +169,327 @@ impl World {
                 seq,
                 direction,
             } => {
-                if let Some(player) = self.player_mut(*player)
-                    && player.present
-                    && *seq > player.seq
+                if let Some(me) = self.heard(*player, *seq)
+                    && let Ok(body) = self.player_mut(me)
+                    && body.is_alive()
                 {
-                    player.seq = *seq;
-                    player.direction = *direction;
+                    body.direction = *direction;
+                    if !direction.is_still() && body.work != Work::None {
+                        body.work = Work::None;
+                        body.touch();
+                    }
+                }
+            }
+            Input::Act {
+                player,
+                seq,
+                view,
+                action,
+            } => {
+                if let Some(me) = self.heard(*player, *seq) {
+                    let done = self.act(me, *view, action);
+                    self.events.push(Event::Done {
+                        player: *player,
+                        seq: *seq,
+                        outcome: done.err().unwrap_or(Outcome::Ok),
+                    });
                 }
             }
         }
     }
 
-    fn join(&mut self, ticket: u64, name: &str) -> Event {
-        let refuse = |refusal| Event::Refused { ticket, refusal };
+    /// Takes note of an input's number: none if it is not to be heard.
+    fn heard(&mut self, player: EntityId, seq: u32) -> Option<u32> {
+        let me = self.tables.players.rank(player)?;
+        let body = self.tables.players.get(me)?;
+        if !body.present || seq <= body.seq {
+            return None;
+        }
+        self.tables.players.get_mut(me)?.seq = seq;
+        Some(me)
+    }
+
+    fn join(&mut self, ticket: u64, name: &str) {
+        let mut refuse = |refusal| self.events.push(Event::Refused { ticket, refusal });
         if name.is_empty() || u32::try_from(name.len()).map_or(true, |n| n > MAX_NAME_BYTES) {
             return refuse(Refusal::BadName);
         }
-        if self.player_count() >= MAX_PLAYERS {
+        if self.tables.players.len() >= MAX_PLAYERS {
             return refuse(Refusal::Full);
         }
-        let player = EntityId(self.next_entity);
-        self.next_entity += 1;
-        let position = self.terrain.spawn(&mut self.spawns);
-        self.players.push(Player {
-            id: player,
-            name: name.into(),
-            position,
-            direction: Direction::STILL,
-            seq: 0,
-            present: true,
-        });
-        Event::Joined {
+        let id = self.new_id();
+        let tick = self.globals.tick;
+        let mut dice = Rng::new(self.globals.salt, Stream::Spawns, id.0);
+        let position = self.terrain.spawn(&mut dice);
+        let mut body = Player::new(id, position, tick, tick + self.seconds(SAFE_SECONDS));
+        body.vitals = Vitals::new(self.content.mechanic().rules);
+        body.vitals.set_max_health(1, self.content.mechanic().rules);
+        self.tables.players.push(body);
+        self.tables.characters.push(Character::new(id, name, tick));
+        self.events.push(Event::Joined {
             ticket,
-            player,
+            player: id,
             position,
+        });
+    }
+
+    fn leave(&mut self, player: EntityId, cause: LeaveCause) {
+        if let Some(me) = self.tables.players.rank(player) {
+            self.end_trade_of(me);
+            self.tables.players.remove(me);
+            self.tables.characters.remove(me);
+            self.events.push(Event::Left { player, cause });
         }
+    }
+
+    pub(crate) fn new_id(&mut self) -> EntityId {
+        let id = EntityId(self.globals.next_entity);
+        self.globals.next_entity += 1;
+        id
+    }
+
+    pub(crate) fn seconds(&self, seconds: u32) -> u64 {
+        self.globals.params.tick_rate().ticks(seconds)
+    }
+
+    pub(crate) fn milliseconds(&self, milliseconds: u32) -> u64 {
+        self.globals.params.tick_rate().ticks_of_ms(milliseconds)
+    }
+
+    /// Numbers of this tick, for a purpose and an entity.
+    pub(crate) fn dice(&self, stream: Stream, entity: EntityId) -> Rng {
+        Rng::of_tick(self.globals.salt, stream, self.globals.tick, entity.0)
+    }
+
+    pub(crate) fn player_ref(&self, me: u32) -> Result<&Player, Outcome> {
+        self.tables.players.get(me).ok_or(Outcome::NoSuchTarget)
+    }
+
+    pub(crate) fn player_mut(&mut self, me: u32) -> Result<&mut Player, Outcome> {
+        self.tables.players.get_mut(me).ok_or(Outcome::NoSuchTarget)
+    }
+
+    pub(crate) fn character(&self, me: u32) -> Result<&Character, Outcome> {
+        self.tables.characters.get(me).ok_or(Outcome::NoSuchTarget)
+    }
+
+    /// The character, to change what its player is shown.
+    pub(crate) fn character_mut(&mut self, me: u32) -> Result<&mut Character, Outcome> {
+        self.player_mut(me)?.touch();
+        let characters = &mut self.tables.characters;
+        characters.get_mut(me).ok_or(Outcome::NoSuchTarget)
+    }
+
+    /// Largest stack of an item.
+    pub(crate) fn most_of(&self, item: ItemId) -> u16 {
+        self.content.item(item).map_or(1, |item| item.stack)
+    }
+
+    /// Puts what fits into a player's pack, tells it, and returns how many do not fit.
+    pub(crate) fn give(&mut self, me: u32, item: ItemId, count: u16, how: Gain) -> u16 {
+        let most = self.most_of(item);
+        let Ok(character) = self.character_mut(me) else {
+            return count;
+        };
+        let player = character.id;
+        let left = character.inventory.add(item, count, most);
+        if left < count {
+            self.events.push(Event::Gained {
+                player,
+                item,
+                count: count - left,
+                how,
+            });
+        }
+        left
+    }
+
+    /// A player learns: a skill, and from that as a character.
+    pub(crate) fn learn(&mut self, me: u32, skill: Skill, experience: u16) {
+        if experience == 0 {
+            return;
+        }
+        let Ok(character) = self.character_mut(me) else {
+            return;
+        };
+        let player = character.id;
+        let in_skill = character.skill_mut(skill).learn(experience.into());
+        let in_all = character.progress.learn(experience.into());
+        for (skill, level) in [(Some(skill), in_skill), (None, in_all)] {
+            if let Some(level) = level {
+                self.events.push(Event::Levelled {
+                    player,
+                    skill,
+                    level,
+                });
+            }
+        }
+        if let Some(level) = in_all {
+            let mechanic = self.content.mechanic().rules;
+            if let Ok(body) = self.player_mut(me) {
+                body.vitals.set_max_health(level, mechanic);
+            }
+        }
+    }
+
+    fn remember(&mut self) {
+        let Tables {
+            players,
+            creatures,
+            history,
+            ..
+        } = &mut self.tables;
+        history.push(
+            self.globals.tick,
+            self.globals.params.tick_rate().hz(),
+            players.iter().map(|player| (player.id, player.position)),
+            creatures.iter().map(|creature| creature.position),
+        );
     }
 
     fn refresh_area(&mut self) {
-        let players = (0_u32..).zip(&self.players);
-        let players = players.map(|(rank, p)| (p.id, EntityKind::Player { rank }, p.position));
-        let creatures = self.creatures.iter();
-        let creatures = creatures.map(|c| {
+        let Self {
+            globals,
+            tables,
+            content,
+            area,
+            ..
+        } = self;
+        let tick = globals.tick;
+        let lies = globals.params.tick_rate().ticks(CORPSE_SECONDS);
+        let players = (0_u32..).zip(tables.players.iter());
+        let players = players.map(|(rank, player)| -> Body {
+            let look = player_look(player, tick);
             (
-                c.id,
-                EntityKind::Creature { species: c.species },
-                c.position,
+                player.id,
+                EntityKind::Player { rank },
+                player.position,
+                look,
             )
         });
-        self.area.rebuild(players.chain(creatures));
-    }
-
-    #[expect(clippy::disallowed_types, reason = "an index, not kept")]
-    fn rank(&self, player: EntityId) -> Result<usize, usize> {
-        self.players
-            .binary_search_by_key(&player, |player| player.id)
-    }
-
-    fn player_mut(&mut self, player: EntityId) -> Option<&mut Player> {
-        let at = self.rank(player).ok()?;
-        self.players.get_mut(at)
+        let creatures = tables.creatures.iter();
+        let creatures = creatures
+            .filter(|creature| creature.is_alive() || tick < creature.since + lies)
+            .map(|creature| -> Body {
+                let species = creature.species;
+                let most = content.creature(species).map_or(1, |kind| kind.health);
+                (
+                    creature.id,
+                    EntityKind::Creature { species: species.0 },
+                    creature.position,
+                    creature_look(creature, most),
+                )
+            });
+        area.rebuild(players.chain(creatures));
     }
 
     /// The parameters.
     #[must_use]
     pub fn params(&self) -> &Params {
-        &self.params
+        &self.globals.params
     }
 
     /// The seed.
     #[must_use]
     pub fn seed(&self) -> u64 {
-        self.seed
+        self.globals.seed
     }
 
     /// Last finished tick; 0 before the first.
     #[must_use]
     pub fn current_tick(&self) -> u64 {
-        self.tick
+        self.globals.tick
     }
 
     /// Players with a body in the world.
     #[must_use]
     pub fn player_count(&self) -> u32 {
-        u32::try_from(self.players.len()).unwrap_or(u32::MAX)
+        self.tables.players.len()
     }
 
-    /// Creatures in the world.
+    /// Creatures in the world, the dead ones that will live again too.
     #[must_use]
     pub fn creature_count(&self) -> u32 {
-        u32::try_from(self.creatures.len()).unwrap_or(u32::MAX)
+        self.tables.creatures.len()
+    }
+
+    /// Resources in the world.
+    #[must_use]
+    pub fn resource_count(&self) -> u32 {
+        self.tables.resources.len()
     }
 
     /// A player.
     #[must_use]
     pub fn player(&self, player: EntityId) -> Option<PlayerView<'_>> {
-        self.players.get(self.rank(player).ok()?).map(view)
+        self.player_at(self.tables.players.rank(player)?)
     }
 
     /// The player at a place in the order of ids, from 0.
     #[must_use]
     pub fn player_at(&self, rank: u32) -> Option<PlayerView<'_>> {
-        self.players.get(index(rank)).map(view)
+        let (player, character) = (
+            self.tables.players.get(rank)?,
+            self.tables.characters.get(rank)?,
+        );
+        Some(self.view(player, character))
     }
 
     /// All players in the order of their ids.
     pub fn players(&self) -> impl Iterator<Item = PlayerView<'_>> {
-        self.players.iter().map(view)
+        let rows = self
+            .tables
+            .players
+            .iter()
+            .zip(self.tables.characters.iter());
+        rows.map(|(player, character)| self.view(player, character))
+    }
+
+    /// What of each player changes all the time, in the order of their ids.
+    pub fn players_now(&self) -> impl Iterator<Item = PlayerNow> {
+        self.tables.players.iter().map(|player| PlayerNow {
+            id: player.id,
+            position: player.position,
+            seq: player.seq,
+            revision: player.revision,
+        })
+    }
+
+    /// All bodies that can be seen at the end of this tick: first the players, then the creatures, both
+    /// in the order of their ids.
+    pub fn bodies(&self) -> impl Iterator<Item = Seen> {
+        self.area.all().map(|(id, kind, position, look)| Seen {
+            id,
+            kind,
+            position,
+            distance_squared: 0,
+            look,
+        })
     }
 
     /// Fills `seen` with the nearest `most` bodies within `radius` millimetres of `centre`, in no
     /// particular order.
     pub fn near(&self, centre: Position, radius: u32, most: u32, seen: &mut Vec<Seen>) {
         self.area.near(centre, radius, most, seen);
+    }
+
+    /// Fills `seen` with the nearest `most` things that stand still (resources, stations, bags) within
+    /// `radius` millimetres of `centre`, in no particular order.
+    pub fn fixtures_near(&self, centre: Position, radius: u32, most: u32, seen: &mut Vec<Seen>) {
+        self.sites.near(centre, radius, most, seen);
+    }
+
+    /// What stands still and appeared, vanished or looks different since the tick before; an entity may
+    /// be named twice.
+    #[must_use]
+    pub fn fixtures_changed(&self) -> &[EntityId] {
+        self.sites.changed()
+    }
+
+    /// The ground, and what is known of it.
+    #[must_use]
+    pub fn terrain(&self) -> &Arc<Terrain> {
+        &self.terrain
     }
 
     /// The ground at a place; none outside the world.
@@ -363,169 +504,149 @@ impl World {
         self.terrain.hash()
     }
 
-    /// Hash of all state. Worlds with equal hashes go on alike when given the same inputs.
+    /// The content that the world is made of.
     #[must_use]
-    pub fn hash(&self) -> u64 {
-        let mut hasher = Hasher::new();
-        self.walk(&mut hasher);
-        hasher.finish()
+    pub fn content(&self) -> &'static Content {
+        self.content
     }
 
-    /// All state, as bytes that [`World::restore`] reads.
+    /// How many of each item there are in packs, worn, and in bags: by [`ItemId`], from 0, which stands
+    /// for no item.
     #[must_use]
-    pub fn snapshot(&self) -> Vec<u8> {
-        let mut encoder = Encoder::default();
-        encoder.put_bytes(&MAGIC);
-        FORMAT.write(&mut encoder);
-        self.walk(&mut encoder);
-        self.hash().write(&mut encoder);
-        encoder.bytes
-    }
-
-    /// The one walk over all state.
-    fn walk(&self, sink: &mut impl Sink) {
-        let Self {
-            params,
-            seed,
-            tick,
-            next_entity,
-            spawns,
-            players,
-            creatures,
-            terrain: _,
-            area: _,
-            player_speed: _,
-            creature_speeds: _,
-        } = self;
-        GENERATOR_VERSION.write(sink);
-        params.write(sink);
-        seed.write(sink);
-        tick.write(sink);
-        next_entity.write(sink);
-        spawns.write(sink);
-        players.write(sink);
-        creatures.write(sink);
-    }
-
-    /// The world that a snapshot was taken of.
-    ///
-    /// # Errors
-    /// The bytes are not, or no longer, a snapshot of a world that can be.
-    pub fn restore(snapshot: &[u8]) -> Result<Self, SnapshotError> {
-        let mut reader = Reader::new(snapshot);
-        if reader.array() != Ok(MAGIC) {
-            return Err(SnapshotError::NotASnapshot);
-        }
-        let format = u16::read(&mut reader)?;
-        if format != FORMAT {
-            return Err(SnapshotError::Format {
-                found: format,
-                expected: FORMAT,
-            });
-        }
-        let generator = u16::read(&mut reader)?;
-        if generator != GENERATOR_VERSION {
-            return Err(SnapshotError::Generator {
-                found: generator,
-                expected: GENERATOR_VERSION,
-            });
-        }
-        let parts = Parts {
-            params: Params::read(&mut reader)?,
-            seed: u64::read(&mut reader)?,
-            tick: u64::read(&mut reader)?,
-            next_entity: u64::read(&mut reader)?,
-            spawns: Rng::read(&mut reader)?,
-            players: Vec::read(&mut reader)?,
-            creatures: Vec::read(&mut reader)?,
+    pub fn census(&self) -> Vec<u64> {
+        let mut counts = vec![0; self.content.items().len() + 1];
+        let mut add = |item: ItemId, count: u16| {
+            #[expect(clippy::disallowed_types, reason = "an index, not kept")]
+            if let Some(sum) = counts.get_mut(usize::from(item.0)) {
+                *sum += u64::from(count);
+            }
         };
-        let hash = u64::read(&mut reader)?;
-        if reader.remaining() > 0 {
-            return Err(SnapshotError::Trailing(reader.remaining()));
+        for character in self.tables.characters.iter() {
+            for stack in character.inventory.slots().iter().flatten() {
+                add(stack.item, stack.count);
+            }
+            for item in character.equipment.iter().flatten() {
+                add(*item, 1);
+            }
         }
-        let terrain = Terrain::new(&parts.params, parts.seed.min(MAX_SEED));
-        parts.check(&terrain)?;
-        let world = Self::assemble(parts, terrain);
-        if world.hash() != hash {
-            return Err(SnapshotError::Damaged);
+        for stack in self.tables.bags.iter().flat_map(|bag| &bag.stacks) {
+            add(stack.item, stack.count);
         }
-        Ok(world)
+        counts
+    }
+
+    fn view<'a>(&'a self, player: &'a Player, character: &'a Character) -> PlayerView<'a> {
+        let (health, max_health, hunger, thirst, meter) = player.vitals.shown();
+        let shown = |progress: crate::progress::Progress| (progress.level(), progress.experience());
+        PlayerView {
+            id: player.id,
+            name: &character.name,
+            position: player.position,
+            direction: player.direction,
+            seq: player.seq,
+            present: player.present,
+            speed: speed_of(player),
+            revision: player.revision,
+            health,
+            max_health,
+            hunger,
+            thirst,
+            meter,
+            level: character.progress.level(),
+            experience: character.progress.experience(),
+            skills: character.skills.map(shown),
+            activity: activity(player.work, self.globals.tick),
+            trade: self.trade_view(player),
+            inventory: character.inventory.slots(),
+            equipment: character.equipment,
+            statistics: Statistics {
+                kills: character.deeds.kills,
+                deaths: character.deeds.deaths,
+                gathered: character.deeds.gathered,
+                crafted: character.deeds.crafted,
+                trades: character.deeds.trades,
+                distance_metres: u32::try_from(player.walked / 1000).unwrap_or(u32::MAX),
+                struck: character.deeds.struck,
+                ticks_played: self.globals.tick.saturating_sub(character.deeds.joined),
+            },
+        }
+    }
+
+    fn trade_view<'a>(&'a self, player: &Player) -> Option<TradeView<'a>> {
+        if player.trade == 0 {
+            return None;
+        }
+        let trade = self.tables.trades.find(EntityId(player.trade))?;
+        let (mine, theirs) = trade.sides_of(player.id);
+        let [asker, _] = &trade.sides;
+        Some(TradeView {
+            partner: theirs.player,
+            revision: trade.revision,
+            open: trade.open,
+            asked_by_them: asker.player != player.id,
+            mine: &mine.offers,
+            theirs: &theirs.offers,
+            i_accepted: mine.accepted,
+            they_accepted: theirs.accepted,
+        })
     }
 }
 
-/// State as read, before it is known to be one of a world.
-struct Parts {
-    params: Params,
-    seed: u64,
-    tick: u64,
-    next_entity: u64,
-    spawns: Rng,
-    players: Vec<Player>,
-    creatures: Vec<Creature>,
-}
-
-impl Parts {
-    fn check(&self, terrain: &Terrain) -> Result<(), SnapshotError> {
-        let bad = |what| Err(SnapshotError::Bad(what));
-        if self.seed > MAX_SEED {
-            return bad("seed");
-        }
-        let limit = self.next_entity;
-        // Far beyond what a world can reach, and far from where counting would overflow.
-        if self.tick > MAX_SEED || limit > MAX_SEED {
-            return bad("tick or entity number");
-        }
-        if !ascending(self.players.iter().map(|player| player.id), limit) {
-            return bad("player id");
-        }
-        if !ascending(self.creatures.iter().map(|creature| creature.id), limit) {
-            return bad("creature id");
-        }
-        let places = self.players.iter().map(|player| player.position);
-        let mut places = places.chain(self.creatures.iter().map(|creature| creature.position));
-        if !places.all(|place| terrain.is_passable(place)) {
-            return bad("position");
-        }
-        if self
-            .creatures
-            .iter()
-            .any(|creature| creature.species >= creature::SPECIES)
-        {
-            return bad("species");
-        }
-        let limit = u64::from(MAX_NAME_BYTES);
-        let named =
-            |name: &str| !name.is_empty() && u64::try_from(name.len()).is_ok_and(|n| n <= limit);
-        if !self.players.iter().all(|player| named(&player.name)) {
-            return bad("name");
-        }
-        Ok(())
+/// Full speed of a body on open ground, in millimetres a second.
+pub(crate) fn speed_of(player: &Player) -> i32 {
+    if !player.is_alive() {
+        0
+    } else if player.vitals.is_starving() {
+        STARVING_SPEED
+    } else {
+        PLAYER_SPEED
     }
 }
 
-fn ascending(mut ids: impl Iterator<Item = EntityId>, limit: u64) -> bool {
-    ids.try_fold(0, |last, EntityId(id)| {
-        (id > last && id < limit).then_some(id)
+fn activity(work: Work, tick: u64) -> Option<Activity> {
+    let (kind, began, due) = match work {
+        Work::None => return None,
+        Work::Gather { began, due, .. } => (ActivityKind::Gather, began, due),
+        Work::Craft { began, due, .. } => (ActivityKind::Craft, began, due),
+    };
+    let ticks = |ticks: u64| u32::try_from(ticks).unwrap_or(u32::MAX);
+    Some(Activity {
+        kind,
+        ticks_left: ticks(due.saturating_sub(tick)),
+        ticks_total: ticks(due.saturating_sub(began)),
     })
-    .is_some()
 }
 
-fn view(player: &Player) -> PlayerView<'_> {
-    PlayerView {
-        id: player.id,
-        name: &player.name,
-        position: player.position,
-        seq: player.seq,
-        present: player.present,
-    }
+/// A pose, and a part of a whole in fifteenths, rounded up.
+pub(crate) fn look(pose: Pose, part: u32, whole: u32) -> u8 {
+    let fifteenths = (part.saturating_mul(15)).div_ceil(whole.max(1)).min(15);
+    (pose as u8) << 4 | u8::try_from(fifteenths).unwrap_or(15)
 }
 
-fn species_speed(speeds: &[i32; 6], species: u8) -> i32 {
-    let [.., last] = speeds;
-    speeds.get(index(species.into())).copied().unwrap_or(*last)
+fn player_look(player: &Player, tick: u64) -> u8 {
+    let pose = if !player.is_alive() {
+        Pose::Dead
+    } else if !player.present {
+        Pose::Absent
+    } else if tick < player.fought_until {
+        Pose::Fighting
+    } else if player.trade != 0 {
+        Pose::Trading
+    } else {
+        match player.work {
+            Work::None => Pose::None,
+            Work::Gather { .. } => Pose::Gathering,
+            Work::Craft { .. } => Pose::Crafting,
+        }
+    };
+    look(pose, player.vitals.health, player.vitals.max_health)
 }
 
-#[expect(clippy::disallowed_types, reason = "an index, not kept")]
-fn index(number: u32) -> usize {
-    number.try_into().unwrap_or(usize::MAX)
+fn creature_look(creature: &Creature, most: u16) -> u8 {
+    let pose = match creature.mood {
+        Mood::Dead => Pose::Dead,
+        Mood::Chase => Pose::Fighting,
+        Mood::Calm | Mood::Flee | Mood::Return => Pose::None,
+    };
+    look(pose, creature.health.into(), most.into())
 }

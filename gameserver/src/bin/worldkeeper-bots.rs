@@ -12,12 +12,14 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 use tracing_subscriber::EnvFilter;
 use worldkeeper_server::bots::command::{Command, MAX_LINE_BYTES, Report};
-use worldkeeper_server::bots::plan::Placement;
-use worldkeeper_server::bots::{Input, Listed, Options, Reports, Swarm};
+use worldkeeper_server::bots::placement::Placement;
+use worldkeeper_server::bots::plan::Activity;
+use worldkeeper_server::bots::{Dialect, Input, Listed, Options, Reports, Swarm};
 use worldkeeper_server::protocol::{Format, WorldName};
 
 #[derive(Parser)]
 #[command(
+    name = "worldkeeper-bots",
     version,
     about = "Players without people: load generator and conformance client"
 )]
@@ -32,6 +34,8 @@ enum Mode {
     Join(Join),
     /// Join many worlds, steered by commands: one JSON object a line.
     Fleet(Fleet),
+    /// Join the benchmark's peer, which speaks a form of its own: bots only walk there.
+    Peer(Peer),
 }
 
 #[derive(Args)]
@@ -53,6 +57,18 @@ struct Join {
 }
 
 #[derive(Args)]
+struct Peer {
+    /// HOST:PORT of the peer.
+    #[arg(long)]
+    address: String,
+    /// How many bots.
+    #[arg(long)]
+    players: u32,
+    #[command(flatten)]
+    common: Common,
+}
+
+#[derive(Args)]
 struct Fleet {
     /// File of commands, or - for standard input, whose end then ends the run.
     #[arg(long, default_value = "-")]
@@ -63,6 +79,9 @@ struct Fleet {
     /// Spread bots over the worlds, instead of filling the fullest first.
     #[arg(long)]
     spread: bool,
+    /// Predict bodies, as `join` does: takes the terrain of every world in memory.
+    #[arg(long)]
+    predict: bool,
     #[command(flatten)]
     common: Common,
 }
@@ -93,6 +112,15 @@ struct Common {
     /// A bot gives a connection up after so long without an update.
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..=3_600))]
     silence_seconds: u64,
+    /// What bots do; by default all of it.
+    #[arg(long, value_enum, value_delimiter = ',', default_values_t = Activity::ALL)]
+    activities: Vec<Activity>,
+    /// Of what bots do when.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// The summary's `measured` leaves out so much of the beginning.
+    #[arg(long)]
+    warm_up_seconds: Option<u64>,
     /// Threads that play; 1 plays all bots on one.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=64))]
     threads: u16,
@@ -112,16 +140,8 @@ fn main() -> anyhow::Result<()> {
         )
         .with_writer(std::io::stderr)
         .init();
-    let threads = match &cli.mode {
-        Mode::Join(Join { common, .. }) | Mode::Fleet(Fleet { common, .. }) => common.threads,
-    };
-    let mut runtime = if threads == 1 {
-        tokio::runtime::Builder::new_current_thread()
-    } else {
-        tokio::runtime::Builder::new_multi_thread()
-    };
-    let runtime = runtime
-        .worker_threads(usize::from(threads))
+    // Only the swarm's own bookkeeping; bots are played by threads of their own.
+    let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .context("cannot start the runtime")?;
@@ -151,11 +171,34 @@ async fn run(mode: Mode, reports: Reports) -> anyhow::Result<()> {
                 port,
                 capacity: None,
             };
-            let mut swarm = Swarm::new(options(join.common, Placement::Fill), reports)?;
+            let mut swarm = Swarm::new(options(join.common, Placement::Fill, true), reports)?;
             if let Some(error) = swarm.list(vec![listed]).await.pop() {
                 return Err(error.into());
             }
             swarm.want(join.players, None)?;
+            swarm
+        }
+        Mode::Peer(peer) => {
+            if peer.common.duration_seconds.is_none() {
+                bail!("peer needs --duration-seconds");
+            }
+            let (address, port) = split_address(&peer.address)?;
+            let listed = Listed {
+                world: None,
+                epoch: None,
+                address,
+                port,
+                capacity: None,
+            };
+            let options = Options {
+                dialect: Dialect::Peer,
+                ..options(peer.common, Placement::Fill, false)
+            };
+            let mut swarm = Swarm::new(options, reports)?;
+            if let Some(error) = swarm.list(vec![listed]).await.pop() {
+                return Err(error.into());
+            }
+            swarm.want(peer.players, None)?;
             swarm
         }
         Mode::Fleet(fleet) => {
@@ -164,7 +207,7 @@ async fn run(mode: Mode, reports: Reports) -> anyhow::Result<()> {
             } else {
                 Placement::Fill
             };
-            let mut swarm = Swarm::new(options(fleet.common, placement), reports)?;
+            let mut swarm = Swarm::new(options(fleet.common, placement, fleet.predict), reports)?;
             swarm.want(fleet.players, None)?;
             read_commands(&fleet.worlds, inputs_in.clone())?;
             swarm
@@ -176,7 +219,7 @@ async fn run(mode: Mode, reports: Reports) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn options(common: Common, placement: Placement) -> Options {
+fn options(common: Common, placement: Placement, predict: bool) -> Options {
     Options {
         out: common.out,
         name_prefix: common.name_prefix,
@@ -190,6 +233,12 @@ fn options(common: Common, placement: Placement) -> Options {
         },
         silence: Duration::from_secs(common.silence_seconds),
         duration: common.duration_seconds.map(Duration::from_secs),
+        warm_up: common.warm_up_seconds.map(Duration::from_secs),
+        dialect: Dialect::Keeper,
+        threads: usize::from(common.threads),
+        activities: common.activities,
+        seed: common.seed,
+        predict,
     }
 }
 

@@ -35,6 +35,8 @@ pub enum Command {
         /// The world.
         world: String,
     },
+    /// A measurement begins: what `measured` in the summary says is about the time from here on.
+    Measure {},
     /// Writes the record as it is now.
     Record {},
     /// Everyone leaves, the record is written, the process ends.
@@ -178,6 +180,7 @@ mod tests {
                 world: "games/f1".into()
             }
         );
+        assert_eq!(read(r#"{"op":"measure"}"#), Command::Measure {});
         assert_eq!(read(r#"{"op":"record"}"#), Command::Record {});
         assert_eq!(read(r#"{"op":"stop"}"#), Command::Stop {});
         for wrong in [

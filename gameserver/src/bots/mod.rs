@@ -11,6 +11,7 @@
 //! {"op":"players","count":2,"world":"games/f-1"}
 //! {"op":"leave_world","world":"games/f-1"}
 //! {"op":"leave"}
+//! {"op":"measure"}
 //! {"op":"record"}
 //! {"op":"stop"}
 //! ```
@@ -20,10 +21,24 @@
 pub mod address;
 mod clock;
 pub mod command;
+mod connection;
+mod engine;
+mod frames;
 mod log;
+mod mind;
+mod pace;
+mod pack;
+mod peer;
+pub mod placement;
 pub mod plan;
+mod play;
 mod player;
+mod predict;
 pub mod record;
+mod steer;
 mod swarm;
+mod truth;
+mod worlds;
 
+pub use player::Dialect;
 pub use swarm::{Input, Listed, MAX_PLAYERS, Options, Reports, Swarm, SwarmError};

@@ -1,49 +1,64 @@
-//! One bot: joins a world, walks about in it, leaves, and writes down what it saw.
+//! One bot from order to order: it joins a world, plays there, leaves, and comes back if it lost the
+//! connection. What it does inside is [`Play`]'s.
+//!
+//! A player never blocks and never waits: [`Player::ready`] goes on with what its socket has,
+//! [`Player::turn`] with what its time has come for, and both say when they want to be asked again.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use futures::{SinkExt, StreamExt};
+use mio::{Interest, Registry, Token};
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
-use tokio::net::TcpStream;
-use tokio::sync::{Semaphore, mpsc, watch};
-use tokio::time::{sleep_until, timeout, timeout_at};
-use tokio_tungstenite::tungstenite::protocol::{CloseFrame, WebSocketConfig};
-use tokio_tungstenite::tungstenite::{Error as WsError, Message};
-use tokio_tungstenite::{WebSocketStream, client_async_with_config};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
+use super::connection::{Buffers, Connection, Ending, Incoming};
+use super::frames::{self, Opcode};
 use super::log::PlayerLog;
+use super::peer::{self, Malformed, PeerPlay};
+use super::plan::{Activity, Plan};
+use super::play::{Play, Taken};
 use super::record::{Disconnect, Failure, Refusal};
-use crate::protocol::limits::{FULL_SPEED, MAX_SERVER_MESSAGE_BYTES};
+use super::worlds::{World, Worlds};
+use crate::protocol::limits::MAX_SERVER_MESSAGE_BYTES;
 use crate::protocol::{
-    CLOSE_NORMAL, ClientMessage, DecodeError, Direction, Format, Hello, KickReason, Move,
-    PLAY_PATH, PROTOCOL_VERSION, Payload, Ping, PlayerName, Received, RefusalReason, Refused,
-    ResumeToken, ServerMessage, View, Welcome, WorldName, decode_server, encode_client,
+    CLOSE_NORMAL, ClientMessage, Format, Hello, KickReason, PLAY_PATH, PROTOCOL_VERSION, Payload,
+    PlayerName, Received, RefusalReason, Refused, ResumeToken, ServerMessage, Welcome, WorldName,
+    decode_server, encode_client,
 };
 
-/// Longest wait for the TCP connection and the upgrade.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// Longest wait for the TCP connection and the upgrade: two round trips of 5 s, and a lost packet.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(20);
 /// Longest wait for the answer to a Hello.
-const WELCOME_TIMEOUT: Duration = Duration::from_secs(10);
-/// Longest wait for the close after a Leave.
+const WELCOME_TIMEOUT: Duration = Duration::from_secs(15);
+/// Longest wait for the close after a Leave, beside a round trip or two.
 const LEAVE_TIMEOUT: Duration = Duration::from_secs(2);
-/// A bot turns after this many milliseconds: at least once a second.
-const TURN_MS: std::ops::Range<u64> = 400..1_000;
-/// A bot measures the round trip this often.
-const PING_EVERY: Duration = Duration::from_secs(2);
-/// Read buffer of a connection; the library's default is 128 KiB.
-const READ_BUFFER_BYTES: usize = 4 * 1024;
+/// Most that is added for those: the swarm itself waits for 8 seconds at its end.
+const LEAVE_ROUND_TRIPS: Duration = Duration::from_secs(5);
+/// How soon a bot asks again for its turn to connect.
+const QUEUE_PAUSE: Duration = Duration::from_millis(10);
 
-type Socket = WebSocketStream<TcpStream>;
+/// Whom the bots play with.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Dialect {
+    /// A world server, by PROTOCOL.md.
+    #[default]
+    Keeper,
+    /// The benchmark's peer, by its README.
+    Peer,
+}
 
 /// What all bots of a process share.
-#[derive(Debug)]
 pub(super) struct Shared {
+    pub(super) worlds: Worlds,
+    /// Of all plans.
+    pub(super) seed: u64,
+    pub(super) activities: Vec<Activity>,
     /// One permit per connection that is being made.
-    pub(super) connecting: Semaphore,
+    pub(super) connecting: Arc<Semaphore>,
     pub(super) format: Format,
+    pub(super) dialect: Dialect,
     /// Without an update for so long, a bot gives the connection up.
     pub(super) silence: Duration,
 }
@@ -78,20 +93,31 @@ pub(super) enum Event {
     Lost { resume: Duration },
 }
 
-pub(super) struct Player {
-    pub(super) number: u32,
-    pub(super) name: PlayerName,
-    pub(super) shared: Arc<Shared>,
-    pub(super) log: Arc<Mutex<PlayerLog>>,
-    pub(super) orders: watch::Receiver<Order>,
-    pub(super) events: mpsc::Sender<(u32, Event)>,
+/// What a thread lends to the bot that it attends to.
+pub(super) struct Attendance<'a> {
+    pub(super) now: Instant,
+    pub(super) buffers: &'a mut Buffers,
+    pub(super) registry: &'a Registry,
+    pub(super) tell: &'a mut dyn FnMut(Event),
 }
 
-/// How far a join got.
-enum Join {
-    In(Box<Socket>, Welcome),
-    Refused(RefusalReason),
-    Failed,
+/// A far moment, for what has no next one.
+pub(super) fn never(now: Instant) -> Instant {
+    now + Duration::from_secs(3_600)
+}
+
+pub(super) struct Player {
+    number: u32,
+    plan: Plan,
+    name: PlayerName,
+    shared: Arc<Shared>,
+    log: Arc<Mutex<PlayerLog>>,
+    orders: watch::Receiver<Order>,
+    /// Its socket's, with the thread's poll.
+    token: Token,
+    rng: SmallRng,
+    kept: Option<Kept>,
+    stage: Stage,
 }
 
 struct Kept {
@@ -101,385 +127,708 @@ struct Kept {
     until: Instant,
 }
 
+enum Stage {
+    /// Nothing to do until the next order.
+    Idle,
+    /// Waits for its turn to connect.
+    Queued {
+        target: Arc<Target>,
+        resume: Option<ResumeToken>,
+    },
+    Entering(Box<Entering>),
+    Inside(Box<Inside>),
+}
+
+/// A try to join. It is never given up half-way by an order, for a server might then hold a seat for
+/// nobody.
+struct Entering {
+    connection: Connection,
+    target: Arc<Target>,
+    resume: Option<ResumeToken>,
+    deadline: Instant,
+    close: Option<(u16, String)>,
+    _permit: OwnedSemaphorePermit,
+}
+
+struct Inside {
+    connection: Connection,
+    target: Arc<Target>,
+    token: ResumeToken,
+    resume: Duration,
+    game: Game,
+    kicked: Option<(KickReason, String)>,
+    close: Option<(u16, String)>,
+    /// The bot has said that it leaves; until when it waits for the close.
+    leaving: Option<Instant>,
+}
+
+/// What is played, by which messages.
+enum Game {
+    Keeper(Box<Play>),
+    Peer(Box<PeerPlay>),
+}
+
+impl Game {
+    fn due(&self) -> Instant {
+        match self {
+            Self::Keeper(play) => play.due(),
+            Self::Peer(play) => play.due(),
+        }
+    }
+
+    fn silent_at(&self, silence: Duration) -> Instant {
+        match self {
+            Self::Keeper(play) => play.silent_at(silence),
+            Self::Peer(play) => play.last_update + silence,
+        }
+    }
+
+    fn round_trip(&self) -> Duration {
+        match self {
+            Self::Keeper(play) => play.round_trip(),
+            // The peer has no ping.
+            Self::Peer(_) => Duration::ZERO,
+        }
+    }
+
+    fn over(&mut self) {
+        match self {
+            Self::Keeper(play) => play.over(),
+            Self::Peer(play) => play.over(),
+        }
+    }
+}
+
+/// How a try to join came out.
+enum Answer {
+    In(Box<Welcome>, usize),
+    Refused(RefusalReason, String),
+    Failed(&'static str, String),
+}
+
 impl Player {
-    /// Obeys orders until the swarm drops its end.
-    pub(super) async fn run(mut self) {
-        let mut rng = SmallRng::seed_from_u64(u64::from(self.number));
-        let mut kept: Option<Kept> = None;
-        loop {
-            let target = self.orders.borrow_and_update().clone();
-            if let Some(target) = target {
-                let resume = kept
+    pub(super) fn new(
+        number: u32,
+        name: PlayerName,
+        token: Token,
+        shared: Arc<Shared>,
+        log: Arc<Mutex<PlayerLog>>,
+        orders: watch::Receiver<Order>,
+    ) -> Self {
+        Self {
+            name,
+            log,
+            orders,
+            token,
+            number,
+            plan: Plan::new(number, shared.seed, &shared.activities),
+            rng: SmallRng::seed_from_u64(u64::from(number)),
+            shared,
+            kept: None,
+            stage: Stage::Idle,
+        }
+    }
+
+    /// It holds a connection.
+    pub(super) fn is_connected(&self) -> bool {
+        matches!(self.stage, Stage::Entering(_) | Stage::Inside(_))
+    }
+
+    /// Looks for an order. Returns when the bot wants its turn because of it.
+    pub(super) fn obey(&mut self, with: &mut Attendance<'_>) -> Option<Instant> {
+        let closed = match self.orders.has_changed() {
+            Ok(false) => return None,
+            Ok(true) => false,
+            Err(_) => true,
+        };
+        match &mut self.stage {
+            // The try ends first; the order is looked at after it.
+            Stage::Queued { .. } | Stage::Entering(_) => None,
+            Stage::Idle => {
+                let target = self.orders.borrow_and_update().clone()?;
+                let resume = self
+                    .kept
                     .take()
-                    .filter(|kept| kept.key == target.key && Instant::now() < kept.until)
+                    .filter(|kept| kept.key == target.key && with.now < kept.until)
                     .map(|kept| kept.token);
-                let resuming = resume.is_some();
-                let mut joined = self.join(&target, resume).await;
-                // The session is gone: come in as someone new, in the same breath.
-                if resuming && matches!(joined, Join::Refused(RefusalReason::ResumeInvalid)) {
-                    joined = self.join(&target, None).await;
-                }
-                let event = match joined {
-                    Join::In(socket, welcome) => {
-                        if self.tell(Event::Joined).await.is_err() {
-                            return;
-                        }
-                        let by_bot = self.play(*socket, &welcome, &mut rng).await;
-                        if by_bot {
-                            Event::Left
-                        } else {
-                            let resume = Duration::from_secs(u64::from(welcome.resume_seconds));
-                            kept = Some(Kept {
-                                key: target.key.clone(),
-                                token: welcome.resume_token,
-                                until: Instant::now() + resume,
-                            });
-                            Event::Lost { resume }
-                        }
-                    }
-                    Join::Refused(reason) => Event::Refused(reason),
-                    Join::Failed => Event::Failed,
-                };
-                if self.tell(event).await.is_err() {
-                    return;
-                }
+                self.stage = Stage::Queued { target, resume };
+                Some(with.now)
             }
-            if self.orders.changed().await.is_err() {
-                return;
+            Stage::Inside(_) => (closed || self.orders.borrow_and_update().is_none()).then(|| {
+                self.leave(with);
+                self.due(with.now)
+            }),
+        }
+    }
+
+    /// When it wants its turn at the latest.
+    fn due(&self, now: Instant) -> Instant {
+        match &self.stage {
+            Stage::Idle => never(now),
+            Stage::Queued { .. } => now + QUEUE_PAUSE,
+            Stage::Entering(entering) => entering.deadline,
+            Stage::Inside(inside) => inside.leaving.unwrap_or_else(|| {
+                let game = &inside.game;
+                game.due().min(game.silent_at(self.shared.silence))
+            }),
+        }
+    }
+
+    /// Does what its time has come for. Returns when it wants its next turn.
+    pub(super) fn turn(&mut self, with: &mut Attendance<'_>) -> Instant {
+        match &mut self.stage {
+            Stage::Idle => {}
+            Stage::Queued { .. } => self.connect(with),
+            Stage::Entering(entering) if with.now >= entering.deadline => {
+                let detail = if entering.connection.is_open() {
+                    "no answer to the Hello"
+                } else {
+                    "no connection in time"
+                };
+                self.answered(Answer::Failed("Timeout", detail.to_owned()), with);
+            }
+            Stage::Entering(_) => {}
+            Stage::Inside(inside) => match inside.leaving {
+                Some(until) if with.now >= until => {
+                    self.ended("the server did not close after a Leave".to_owned(), with);
+                }
+                Some(_) => {}
+                None if with.now >= inside.game.silent_at(self.shared.silence) => {
+                    self.silent(with);
+                }
+                None => self.act(with),
+            },
+        }
+        self.due(with.now)
+    }
+
+    fn act(&mut self, with: &mut Attendance<'_>) {
+        let Stage::Inside(inside) = &mut self.stage else {
+            return;
+        };
+        let log = &mut lock(&self.log);
+        let Inside {
+            connection, game, ..
+        } = &mut **inside;
+        let format = self.shared.format;
+        let sent = match game {
+            Game::Keeper(play) => play.act(with.now, log, &mut self.rng, |message, rng| {
+                send(connection, format, message, with.buffers, rng)
+            }),
+            Game::Peer(play) => match play.act(with.now, log) {
+                None => Ok(()),
+                Some(input) => {
+                    with.buffers.message.clear();
+                    with.buffers.message.extend_from_slice(&input);
+                    connection.send_message(Opcode::Binary, with.buffers, self.rng.random())
+                }
+            },
+        };
+        // What the server sent before it closed is still to be read, and ends this.
+        if let Err(ending) = sent {
+            tracing::debug!(player = %self.name, ending = ending.words(), "cannot send");
+            match game {
+                Game::Keeper(play) => play.pause(with.now),
+                Game::Peer(play) => play.pause(with.now),
             }
         }
     }
 
-    async fn tell(&self, event: Event) -> Result<(), mpsc::error::SendError<(u32, Event)>> {
-        self.events.send((self.number, event)).await
+    fn connect(&mut self, with: &mut Attendance<'_>) {
+        let Ok(permit) = Arc::clone(&self.shared.connecting).try_acquire_owned() else {
+            return;
+        };
+        let Stage::Queued { target, resume } = std::mem::replace(&mut self.stage, Stage::Idle)
+        else {
+            return;
+        };
+        let path = match (self.shared.dialect, self.shared.format) {
+            (Dialect::Peer, _) => peer::PATH.to_owned(),
+            (Dialect::Keeper, Format::Binary) => PLAY_PATH.to_owned(),
+            (Dialect::Keeper, Format::Json) => format!("{PLAY_PATH}?format=json"),
+        };
+        let opened = Connection::open(target.address, path);
+        let opened = opened.and_then(|mut connection| {
+            let interest = Interest::READABLE | Interest::WRITABLE;
+            match with
+                .registry
+                .register(&mut connection.stream, self.token, interest)
+            {
+                Ok(()) => Ok(connection),
+                Err(error) => Err(Ending::Connect(error.to_string())),
+            }
+        });
+        match opened {
+            Ok(connection) => {
+                self.stage = Stage::Entering(Box::new(Entering {
+                    connection,
+                    target,
+                    resume,
+                    deadline: with.now + CONNECT_TIMEOUT,
+                    close: None,
+                    _permit: permit,
+                }));
+            }
+            Err(ending) => {
+                self.failed(&target, "Connect", ending.words());
+                (with.tell)(Event::Failed);
+            }
+        }
     }
 
-    fn log(&self) -> MutexGuard<'_, PlayerLog> {
-        // A record with a torn entry is worth more than none.
-        self.log.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Goes on with what the socket has. Returns when it wants its next turn.
+    pub(super) fn ready(&mut self, writable: bool, with: &mut Attendance<'_>) -> Instant {
+        let mut read = with.buffers.lend_read();
+        let ended = self.drain(writable, &mut read, with);
+        with.buffers.return_read(read);
+        if let Err(ending) = ended {
+            self.over(ending, with);
+        }
+        self.due(with.now)
     }
 
-    /// One try. It is never given up half-way, for a server might then hold a seat for nobody.
-    async fn join(&self, target: &Target, resume: Option<ResumeToken>) -> Join {
-        let Ok(_permit) = self.shared.connecting.acquire().await else {
-            return Join::Failed;
+    fn connection(&mut self) -> Option<&mut Connection> {
+        match &mut self.stage {
+            Stage::Entering(entering) => Some(&mut entering.connection),
+            Stage::Inside(inside) => Some(&mut inside.connection),
+            Stage::Idle | Stage::Queued { .. } => None,
+        }
+    }
+
+    /// Reads until the socket is empty, and takes every frame in place.
+    fn drain(
+        &mut self,
+        writable: bool,
+        read: &mut [u8],
+        with: &mut Attendance<'_>,
+    ) -> Result<(), Ending> {
+        if writable && let Some(connection) = self.connection() {
+            connection.writable()?;
+        }
+        let mut have = 0;
+        loop {
+            let Some(connection) = self.connection() else {
+                return Ok(());
+            };
+            let filled = match connection.fill(read, have) {
+                Ok(filled) => filled,
+                Err((_, ending)) => return Err(ending),
+            };
+            let mut used = 0;
+            while let Some(rest) = read
+                .get(used..filled.length)
+                .filter(|rest| !rest.is_empty())
+            {
+                match self.take(rest, with)? {
+                    0 => break,
+                    length => used += length,
+                }
+            }
+            let Some(connection) = self.connection() else {
+                return Ok(());
+            };
+            if filled.drained {
+                connection.keep(read.get(used..filled.length).unwrap_or_default());
+                return Ok(());
+            }
+            read.copy_within(used..filled.length, 0);
+            have = filled.length - used;
+        }
+    }
+
+    /// Takes what is whole at the front of `bytes`: how long it was, 0 for nothing.
+    fn take(&mut self, bytes: &[u8], with: &mut Attendance<'_>) -> Result<usize, Ending> {
+        let mask = self.rng.random();
+        let Some(connection) = self.connection() else {
+            return Ok(0);
         };
-        let failed = |reason: &str, detail: String| {
-            self.log().failed(Failure {
-                at_unix_ms: 0,
-                world: target
-                    .world
-                    .as_ref()
-                    .map(ToString::to_string)
-                    .unwrap_or_default(),
-                address: target.address.to_string(),
-                reason: reason.to_owned(),
-                detail,
-            });
-            Join::Failed
+        if !connection.is_open() {
+            let Some(length) = connection.upgraded(bytes)? else {
+                return Ok(0);
+            };
+            self.greet(with);
+            return Ok(length);
+        }
+        let Some(frame) = frames::parse(bytes, MAX_SERVER_MESSAGE_BYTES)? else {
+            return Ok(0);
         };
-        let mut socket = match timeout(CONNECT_TIMEOUT, self.connect(target.address)).await {
-            Err(_) => return failed("Timeout", "no connection in time".to_owned()),
-            Ok(Err(WsError::Io(error))) => return failed("Connect", error.to_string()),
-            Ok(Err(error)) => return failed("Upgrade", error.to_string()),
-            Ok(Ok(socket)) => socket,
+        let length = frame.length;
+        let mut joined = Vec::new();
+        let payload = match connection.take(frame, &mut joined)? {
+            Incoming::Nothing => return Ok(length),
+            Incoming::Ping(payload) => {
+                with.buffers.message.clear();
+                with.buffers.message.extend_from_slice(payload);
+                // A socket that fails is noticed when it is read.
+                let _ = connection.send_message(Opcode::Pong, with.buffers, mask);
+                return Ok(length);
+            }
+            Incoming::Close(why) => {
+                with.buffers.message.clear();
+                if let Some((code, _)) = &why {
+                    let code = code.to_be_bytes();
+                    with.buffers.message.extend_from_slice(&code);
+                }
+                let _ = connection.send_message(Opcode::Close, with.buffers, mask);
+                match &mut self.stage {
+                    Stage::Entering(entering) => entering.close = why,
+                    Stage::Inside(inside) => inside.close = why,
+                    Stage::Idle | Stage::Queued { .. } => {}
+                }
+                return Err(Ending::Closed);
+            }
+            Incoming::Binary(payload) => Payload::Binary(payload),
+            Incoming::Text(payload) => match std::str::from_utf8(payload) {
+                Ok(text) => Payload::Text(text),
+                Err(_) => return Err(Ending::Violation("text that is not UTF-8".to_owned())),
+            },
         };
+        match &mut self.stage {
+            Stage::Entering(_) if self.shared.dialect == Dialect::Peer => {
+                let answer = match payload {
+                    Payload::Binary(bytes) => peer::welcome(bytes),
+                    Payload::Text(_) => Err(Malformed("messages are binary")),
+                };
+                let answer = match answer {
+                    Ok(welcome) => Answer::In(Box::new(welcome), length),
+                    Err(error) => Answer::Failed("Violation", error.to_string()),
+                };
+                self.answered(answer, with);
+            }
+            Stage::Entering(_) => {
+                let answer = match decode_server(self.shared.format, payload, None) {
+                    Ok(Received::Message(ServerMessage::Welcome(welcome))) => {
+                        Answer::In(Box::new(welcome), length)
+                    }
+                    Ok(Received::Message(ServerMessage::Refused(Refused { reason, message }))) => {
+                        Answer::Refused(reason, message)
+                    }
+                    Ok(Received::Message(other)) => {
+                        Answer::Failed("Violation", format!("{other:?} came first"))
+                    }
+                    Ok(Received::Update { .. }) => {
+                        Answer::Failed("Violation", "an update came first".to_owned())
+                    }
+                    Err(error) => Answer::Failed("Violation", error.to_string()),
+                };
+                self.answered(answer, with);
+            }
+            Stage::Inside(_) => self.hear(payload, length, with),
+            Stage::Idle | Stage::Queued { .. } => {}
+        }
+        Ok(length)
+    }
+
+    fn greet(&mut self, with: &mut Attendance<'_>) {
+        let Stage::Entering(entering) = &mut self.stage else {
+            return;
+        };
+        entering.deadline = with.now + WELCOME_TIMEOUT;
+        if self.shared.dialect == Dialect::Peer {
+            return;
+        }
         let hello = ClientMessage::Hello(Hello {
             version: PROTOCOL_VERSION,
-            world: target.world.clone(),
-            epoch: target.epoch,
+            world: entering.target.world.clone(),
+            epoch: entering.target.epoch,
             name: self.name.clone(),
-            resume,
+            resume: entering.resume.clone(),
         });
-        let deadline = tokio::time::Instant::now() + WELCOME_TIMEOUT;
-        let mut close = None;
+        let Entering { connection, .. } = &mut **entering;
+        let sent = send(
+            connection,
+            self.shared.format,
+            &hello,
+            with.buffers,
+            &mut self.rng,
+        );
         // A server that refuses may close while the Hello is still on its way, so a failed send is
         // no answer yet: what was received before may say more.
-        let sent = self.send(&mut socket, &hello).await;
-        let answer = loop {
-            match timeout_at(deadline, socket.next()).await {
-                Err(_) => return failed("Timeout", "no answer to the Hello".to_owned()),
-                Ok(None) => break Err("the connection ended".to_owned()),
-                Ok(Some(Err(error))) => break Err(error.to_string()),
-                Ok(Some(Ok(Message::Close(frame)))) => close = frame.or(close),
-                Ok(Some(Ok(message))) => match self.decode(&message, None) {
-                    None => {}
-                    Some(Ok(Received::Message(answer))) => break Ok((answer, message.len())),
-                    Some(Ok(Received::Update)) => break Err("an update came first".to_owned()),
-                    Some(Err(error)) => return failed("Violation", error.to_string()),
-                },
-            }
+        if let Err(ending) = sent {
+            tracing::debug!(player = %self.name, ending = ending.words(), "cannot send a Hello");
+        }
+    }
+
+    /// The try to join has come to its end.
+    fn answered(&mut self, answer: Answer, with: &mut Attendance<'_>) {
+        let Stage::Entering(entering) = std::mem::replace(&mut self.stage, Stage::Idle) else {
+            return;
         };
-        let refusal = match answer {
-            Ok((ServerMessage::Welcome(welcome), bytes)) => {
-                let address = target.address.to_string();
-                self.log().joined(&welcome, address, bytes);
-                return Join::In(Box::new(socket), welcome);
-            }
-            Ok((ServerMessage::Refused(refused), _)) => refused,
-            Ok((other, _)) => return failed("Violation", format!("{other:?} came first")),
-            // The close code alone says it, too.
-            Err(error) => {
-                match close.map(|frame| RefusalReason::from_close_code(frame.code.into())) {
-                    Some(Some(reason)) => Refused {
-                        reason,
-                        message: String::new(),
-                    },
-                    _ => {
-                        return failed("Lost", sent.err().map_or(error, |error| error.to_string()));
+        let Entering {
+            connection,
+            target,
+            resume,
+            ..
+        } = *entering;
+        match answer {
+            Answer::In(welcome, bytes) => {
+                lock(&self.log).joined(&welcome, target.address.to_string(), bytes);
+                let (plan, bot) = (self.plan, self.number);
+                let game = match self.shared.dialect {
+                    Dialect::Keeper => {
+                        let world = self.shared.worlds.enter(&welcome);
+                        let rng = &mut self.rng;
+                        let play = Play::new(&welcome, world, plan, bot, with.now, rng);
+                        Game::Keeper(Box::new(play))
                     }
+                    Dialect::Peer => {
+                        let world = World::bare(welcome.tick_rate_hz, welcome.size_metres);
+                        let address = target.address.to_string();
+                        let world = self.shared.worlds.enter_bare(address, world);
+                        let play = PeerPlay::new(&welcome, world, plan, bot, with.now);
+                        Game::Peer(Box::new(play))
+                    }
+                };
+                self.stage = Stage::Inside(Box::new(Inside {
+                    connection,
+                    target,
+                    token: welcome.resume_token.clone(),
+                    resume: Duration::from_secs(u64::from(welcome.resume_seconds)),
+                    game,
+                    kicked: None,
+                    close: None,
+                    leaving: None,
+                }));
+                (with.tell)(Event::Joined);
+                // An order that came meanwhile has not been looked at.
+                self.obey(with);
+            }
+            Answer::Refused(reason, message) => {
+                lock(&self.log).refused(Refusal {
+                    at_unix_ms: 0,
+                    world: name_of(&target),
+                    epoch: target.epoch,
+                    address: target.address.to_string(),
+                    reason: reason.to_string(),
+                    message,
+                });
+                if resume.is_some() && reason == RefusalReason::ResumeInvalid {
+                    // The session is gone: come in as someone new, in the same breath.
+                    self.stage = Stage::Queued {
+                        target,
+                        resume: None,
+                    };
+                } else {
+                    (with.tell)(Event::Refused(reason));
+                }
+            }
+            Answer::Failed(reason, detail) => {
+                self.failed(&target, reason, detail);
+                (with.tell)(Event::Failed);
+            }
+        }
+    }
+
+    fn failed(&self, target: &Target, reason: &str, detail: String) {
+        lock(&self.log).failed(Failure {
+            at_unix_ms: 0,
+            world: name_of(target),
+            address: target.address.to_string(),
+            reason: reason.to_owned(),
+            detail,
+        });
+    }
+
+    /// The connection is over.
+    fn over(&mut self, ending: Ending, with: &mut Attendance<'_>) {
+        match &mut self.stage {
+            Stage::Idle | Stage::Queued { .. } => {}
+            Stage::Entering(entering) => {
+                let refusal = entering
+                    .close
+                    .take()
+                    .and_then(|(code, _)| RefusalReason::from_close_code(code));
+                let open = entering.connection.is_open();
+                let answer = match (ending, refusal) {
+                    // The close code alone says it, too.
+                    (_, Some(reason)) => Answer::Refused(reason, String::new()),
+                    (Ending::Connect(words), None) => Answer::Failed("Connect", words),
+                    (Ending::Upgrade(words), None) => Answer::Failed("Upgrade", words),
+                    (Ending::Violation(words), None) => Answer::Failed("Violation", words),
+                    (Ending::Closed, None) if open => {
+                        Answer::Failed("Lost", "the connection ended".to_owned())
+                    }
+                    (ending, None) if open => Answer::Failed("Lost", ending.words()),
+                    (ending, None) => Answer::Failed("Upgrade", ending.words()),
+                };
+                self.answered(answer, with);
+            }
+            Stage::Inside(_) => {
+                if let Ending::Violation(words) = &ending {
+                    lock(&self.log).violated(words.clone());
+                }
+                self.ended(ending.words(), with);
+            }
+        }
+    }
+
+    /// Takes in a message while inside.
+    fn hear(&mut self, payload: Payload<'_>, length: usize, with: &mut Attendance<'_>) {
+        let Stage::Inside(inside) = &mut self.stage else {
+            return;
+        };
+        let taken = {
+            let log = &mut lock(&self.log);
+            log.received(payload_length(payload), length);
+            match (&mut inside.game, payload) {
+                (Game::Keeper(play), payload) => {
+                    match decode_server(self.shared.format, payload, Some(play.view())) {
+                        Ok(received) => play.take(received, with.now, log),
+                        Err(error) => Taken::Violation(error.to_string()),
+                    }
+                }
+                (Game::Peer(play), Payload::Binary(bytes)) => {
+                    match play.take(bytes, with.now, log) {
+                        Ok(()) => Taken::Fine,
+                        Err(error) => Taken::Violation(error.to_string()),
+                    }
+                }
+                (Game::Peer(_), Payload::Text(_)) => {
+                    Taken::Violation("messages are binary".to_owned())
                 }
             }
         };
-        let Refused { reason, message } = refusal;
-        self.log().refused(Refusal {
+        match taken {
+            Taken::Fine => {}
+            Taken::Kicked(reason, message) => inside.kicked = Some((reason, message)),
+            // After a violation the view is of no use, and what still comes is not judged again.
+            Taken::Violation(_) if inside.leaving.is_some() => {}
+            Taken::Violation(words) => {
+                lock(&self.log).violated(words);
+                self.leave(with);
+            }
+        }
+    }
+
+    fn leave(&mut self, with: &mut Attendance<'_>) {
+        let Stage::Inside(inside) = &mut self.stage else {
+            return;
+        };
+        // A server that has begun to close was first: the end is its doing.
+        if inside.leaving.is_some() || inside.kicked.is_some() || inside.close.is_some() {
+            return;
+        }
+        let far = (inside.game.round_trip() * 2).min(LEAVE_ROUND_TRIPS);
+        inside.leaving = Some(with.now + LEAVE_TIMEOUT + far);
+        lock(&self.log).leaving();
+        if self.shared.dialect == Dialect::Peer {
+            // To leave, close.
+            with.buffers.message.clear();
+            let code = CLOSE_NORMAL.to_be_bytes();
+            with.buffers.message.extend_from_slice(&code);
+            let mask = self.rng.random();
+            let Inside { connection, .. } = &mut **inside;
+            let _ = connection.send_message(Opcode::Close, with.buffers, mask);
+            return;
+        }
+        let sent = send(
+            &mut inside.connection,
+            self.shared.format,
+            &ClientMessage::Leave,
+            with.buffers,
+            &mut self.rng,
+        );
+        if let Err(ending) = sent {
+            tracing::debug!(player = %self.name, ending = ending.words(), "cannot send a Leave");
+        }
+    }
+
+    fn silent(&mut self, with: &mut Attendance<'_>) {
+        let end = Disconnect {
             at_unix_ms: 0,
-            world: target
-                .world
-                .as_ref()
-                .map(ToString::to_string)
-                .unwrap_or_default(),
-            epoch: target.epoch,
-            address: target.address.to_string(),
-            reason: reason.to_string(),
-            message,
-        });
-        Join::Refused(reason)
+            asked_by_bot: false,
+            close_code: None,
+            reason: "Silence".to_owned(),
+            detail: format!("no update for {} s", self.shared.silence.as_secs()),
+        };
+        self.outside(end, with);
     }
 
-    async fn connect(&self, address: SocketAddr) -> Result<Socket, WsError> {
-        let stream = TcpStream::connect(address).await?;
-        stream.set_nodelay(true)?;
-        let config = WebSocketConfig::default()
-            .read_buffer_size(READ_BUFFER_BYTES)
-            .write_buffer_size(0)
-            .max_message_size(Some(MAX_SERVER_MESSAGE_BYTES))
-            .max_frame_size(Some(MAX_SERVER_MESSAGE_BYTES));
-        let query = match self.shared.format {
-            Format::Binary => "",
-            Format::Json => "?format=json",
+    fn ended(&mut self, why: String, with: &mut Attendance<'_>) {
+        let Stage::Inside(inside) = &mut self.stage else {
+            return;
         };
-        let url = format!("ws://{address}{PLAY_PATH}{query}");
-        let (socket, _) = client_async_with_config(url, stream, Some(config)).await?;
-        Ok(socket)
-    }
-
-    async fn send(&self, socket: &mut Socket, message: &ClientMessage) -> Result<(), WsError> {
-        let mut bytes = Vec::with_capacity(16);
-        encode_client(self.shared.format, message, &mut bytes);
-        let frame = match self.shared.format {
-            Format::Binary => Message::binary(bytes),
-            Format::Json => Message::text(String::from_utf8_lossy(&bytes).into_owned()),
-        };
-        socket.send(frame).await
-    }
-
-    /// None for frames below the protocol.
-    fn decode(
-        &self,
-        message: &Message,
-        view: Option<&mut View>,
-    ) -> Option<Result<Received, DecodeError>> {
-        let payload = match message {
-            Message::Binary(bytes) => Payload::Binary(bytes),
-            Message::Text(text) => Payload::Text(text),
-            Message::Ping(_) | Message::Pong(_) | Message::Close(_) | Message::Frame(_) => {
-                return None;
-            }
-        };
-        Some(decode_server(self.shared.format, payload, view))
-    }
-
-    /// Plays until the connection ends. True if the bot had asked for that.
-    async fn play(&mut self, mut socket: Socket, welcome: &Welcome, rng: &mut SmallRng) -> bool {
-        let started = tokio::time::Instant::now();
-        let mut play = Play {
-            view: View::new(welcome),
-            seq: welcome.ack,
-            turn_at: started,
-            ping_at: started + PING_EVERY.mul_f32(rng.random_range(0.0..1.0)),
-            ping_sent: None,
-            last_update: started,
-            kicked: None,
-            close: None,
-            leaving: None,
-        };
-        // Everything that happens at some time waits on one timer, which is set anew only when the
-        // earliest of them changes: most turns of the loop are updates, which change nothing.
-        let timer = sleep_until(started);
-        tokio::pin!(timer);
-        let mut orders_closed = false;
-        let why = loop {
-            let silent_at = play.last_update + self.shared.silence;
-            let next = match play.leaving {
-                Some(leave_by) => leave_by,
-                None => play.turn_at.min(play.ping_at).min(silent_at),
-            };
-            if timer.deadline() != next {
-                timer.as_mut().reset(next);
-            }
-            tokio::select! {
-                biased;
-                message = socket.next() => match message {
-                    None => break String::new(),
-                    Some(Err(WsError::ConnectionClosed | WsError::AlreadyClosed)) => break String::new(),
-                    Some(Err(error)) => break error.to_string(),
-                    Some(Ok(Message::Close(frame))) => play.close = frame.or(play.close.take()),
-                    Some(Ok(message)) => {
-                        if let Err(violation) = self.take(&message, &mut play) {
-                            self.log().violated(violation.to_string());
-                            play.leave(&mut socket, self).await;
-                        }
-                    }
-                },
-                changed = self.orders.changed(), if play.leaving.is_none() && !orders_closed => {
-                    orders_closed = changed.is_err();
-                    if orders_closed || self.orders.borrow_and_update().is_none() {
-                        play.leave(&mut socket, self).await;
-                    }
-                },
-                () = timer.as_mut() => {
-                    if play.leaving.is_some() {
-                        break "the server did not close after a Leave".to_owned();
-                    }
-                    let now = tokio::time::Instant::now();
-                    if now >= silent_at {
-                        self.log().ended(Disconnect {
-                            at_unix_ms: 0,
-                            asked_by_bot: false,
-                            close_code: None,
-                            reason: "Silence".to_owned(),
-                            detail: format!("no update for {} s", self.shared.silence.as_secs()),
-                        });
-                        return false;
-                    }
-                    if let Err(error) = self.act(&mut socket, &mut play, now, rng).await {
-                        // What the server sent before it closed is still to be read.
-                        if !matches!(error, WsError::ConnectionClosed | WsError::AlreadyClosed) {
-                            tracing::debug!(player = self.number, %error, "cannot send");
-                        }
-                        play.turn_at = now + PING_EVERY;
-                        play.ping_at = now + PING_EVERY;
-                    }
-                },
-            }
-        };
-        let asked_by_bot = play.leaving.is_some();
-        let (close_code, reason, detail) = describe_end(play.kicked, play.close, why);
-        self.log().ended(Disconnect {
+        let asked_by_bot = inside.leaving.is_some();
+        let (close_code, reason, detail) =
+            describe_end(inside.kicked.take(), inside.close.take(), why);
+        let end = Disconnect {
             at_unix_ms: 0,
             asked_by_bot,
             close_code,
             reason,
             detail,
-        });
-        asked_by_bot
-    }
-
-    fn take(&self, message: &Message, play: &mut Play) -> Result<(), DecodeError> {
-        let bytes = message.len();
-        let Some(received) = self.decode(message, Some(&mut play.view)) else {
-            return Ok(());
         };
-        // After a violation the view is of no use, and what still comes is not judged again.
-        if play.leaving.is_some() && received.is_err() {
-            return Ok(());
-        }
-        let mut log = self.log();
-        log.received(bytes);
-        match received? {
-            Received::Update => {
-                let now = tokio::time::Instant::now();
-                play.last_update = now;
-                log.updated(play.view.own(), play.view.entities().len(), now.into_std());
-            }
-            Received::Message(ServerMessage::Pong(pong)) => {
-                if let Some((nonce, sent)) = play.ping_sent
-                    && nonce == pong.nonce
-                {
-                    log.round_trip(sent);
-                    play.ping_sent = None;
-                }
-            }
-            Received::Message(ServerMessage::Notice(notice)) => log.noticed(&notice),
-            Received::Message(ServerMessage::Kicked(kicked)) => {
-                play.kicked = Some((kicked.reason, kicked.message));
-            }
-            Received::Message(ServerMessage::Welcome(_) | ServerMessage::Refused(_)) => {
-                return Err(DecodeError::Malformed {
-                    field: "type",
-                    why: "a Welcome or Refused comes once, first",
-                });
-            }
-        }
-        Ok(())
+        self.outside(end, with);
     }
 
-    async fn act(
-        &self,
-        socket: &mut Socket,
-        play: &mut Play,
-        now: tokio::time::Instant,
-        rng: &mut SmallRng,
-    ) -> Result<(), WsError> {
-        if now >= play.turn_at {
-            play.turn_at = now + Duration::from_millis(rng.random_range(TURN_MS));
-            play.seq = play.seq.saturating_add(1);
-            let input = Move {
-                seq: play.seq,
-                direction: random_direction(rng),
-            };
-            self.send(socket, &ClientMessage::Move(input)).await?;
-            self.log().sent_input();
-        }
-        if now >= play.ping_at {
-            play.ping_at = now + PING_EVERY;
-            let nonce = play.seq;
-            play.ping_sent = Some((nonce, Instant::now()));
-            self.send(socket, &ClientMessage::Ping(Ping { nonce }))
-                .await?;
-        }
-        Ok(())
-    }
-}
-
-/// A connection in use.
-struct Play {
-    view: View,
-    seq: u32,
-    turn_at: tokio::time::Instant,
-    ping_at: tokio::time::Instant,
-    ping_sent: Option<(u32, Instant)>,
-    last_update: tokio::time::Instant,
-    kicked: Option<(KickReason, String)>,
-    close: Option<CloseFrame>,
-    /// The bot has said that it leaves; until when it waits for the close.
-    leaving: Option<tokio::time::Instant>,
-}
-
-impl Play {
-    async fn leave(&mut self, socket: &mut Socket, player: &Player) {
-        // A server that has begun to close was first: the end is its doing.
-        if self.leaving.is_some() || self.kicked.is_some() || self.close.is_some() {
+    fn outside(&mut self, end: Disconnect, with: &mut Attendance<'_>) {
+        let Stage::Inside(inside) = std::mem::replace(&mut self.stage, Stage::Idle) else {
             return;
+        };
+        let Inside {
+            target,
+            token,
+            resume,
+            mut game,
+            ..
+        } = *inside;
+        let asked_by_bot = end.asked_by_bot;
+        {
+            game.over();
+            lock(&self.log).ended(end);
         }
-        self.leaving = Some(tokio::time::Instant::now() + LEAVE_TIMEOUT);
-        player.log().leaving();
-        if let Err(error) = player.send(socket, &ClientMessage::Leave).await {
-            tracing::debug!(player = player.number, %error, "cannot send a Leave");
+        if asked_by_bot {
+            (with.tell)(Event::Left);
+        } else {
+            self.kept = Some(Kept {
+                key: target.key.clone(),
+                token,
+                until: with.now + resume,
+            });
+            (with.tell)(Event::Lost { resume });
         }
     }
+}
+
+/// A record with a torn entry is worth more than none.
+fn lock(log: &Mutex<PlayerLog>) -> MutexGuard<'_, PlayerLog> {
+    log.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn payload_length(payload: Payload<'_>) -> usize {
+    match payload {
+        Payload::Binary(bytes) => bytes.len(),
+        Payload::Text(text) => text.len(),
+    }
+}
+
+fn name_of(target: &Target) -> String {
+    let world = target.world.as_ref();
+    world.map(ToString::to_string).unwrap_or_default()
+}
+
+fn send(
+    connection: &mut Connection,
+    format: Format,
+    message: &ClientMessage,
+    buffers: &mut Buffers,
+    rng: &mut SmallRng,
+) -> Result<(), Ending> {
+    buffers.message.clear();
+    encode_client(format, message, &mut buffers.message);
+    let opcode = match format {
+        Format::Binary => Opcode::Binary,
+        Format::Json => Opcode::Text,
+    };
+    connection.send_message(opcode, buffers, rng.random())
 }
 
 fn describe_end(
     kicked: Option<(KickReason, String)>,
-    close: Option<CloseFrame>,
+    close: Option<(u16, String)>,
     why: String,
 ) -> (Option<u16>, String, String) {
-    let code = close.as_ref().map(|frame| u16::from(frame.code));
-    let words = close
-        .map(|frame| frame.reason.to_string())
-        .unwrap_or_default();
+    let code = close.as_ref().map(|(code, _)| *code);
     if let Some((reason, message)) = kicked {
         // A Kicked is as good as its close frame, which may get lost behind it.
         return (
@@ -488,7 +837,7 @@ fn describe_end(
             message,
         );
     }
-    let Some(code) = code else {
+    let Some((code, words)) = close else {
         return (None, "ConnectionLost".to_owned(), why);
     };
     let reason = match (code, KickReason::from_close_code(code)) {
@@ -498,23 +847,4 @@ fn describe_end(
         _ => "OtherCode",
     };
     (Some(code), reason.to_owned(), words)
-}
-
-/// Mostly at full speed, now and then at a stroll, now and then standing.
-fn random_direction(rng: &mut SmallRng) -> Direction {
-    let along = rng.random_range(-FULL_SPEED..=FULL_SPEED);
-    let side = if rng.random() {
-        FULL_SPEED
-    } else {
-        -FULL_SPEED
-    };
-    match rng.random_range(0_u8..10) {
-        0 => Direction::default(),
-        1 => Direction {
-            x: along / 2,
-            y: side / 2,
-        },
-        2..=5 => Direction { x: along, y: side },
-        _ => Direction { x: side, y: along },
-    }
 }

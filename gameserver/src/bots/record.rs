@@ -71,12 +71,140 @@ pub struct Summary {
     pub round_trip_ms: Quantiles,
     /// What was seen of each world, by name.
     pub worlds: BTreeMap<String, WorldSeen>,
+    /// What the bots did and what happened to them.
+    #[serde(default)]
+    pub deeds: Deeds,
+    /// Answers to actions, by action and outcome: `Gather Ok`.
+    #[serde(default)]
+    pub outcomes: BTreeMap<String, u64>,
+    /// Where the server contradicted itself, by kind; any is a fault of the server:
+    /// `TickNotAscending`, `DoneUnasked` (an answer to no action, or the second one to an action),
+    /// `ActUnanswered`, `GainNotShown` (something gained is in no slot), `DeathNotShown` (a player
+    /// that died has health), `BeyondWorld` (something is shown outside the world).
+    #[serde(default)]
+    pub faults: BTreeMap<String, u64>,
+    /// Rates and errors since the last `measure`, or the start.
+    #[serde(default)]
+    pub measured: Measured,
+}
+
+/// Counts of what a bot did and what happened to it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Deeds {
+    /// Things taken from resources.
+    pub gathered: u64,
+    /// Things made.
+    pub crafted: u64,
+    /// Things from killed creatures, stations and bags.
+    pub looted: u64,
+    /// Blows that hit something.
+    pub strikes: u64,
+    /// Of those, the last ones.
+    pub kills: u64,
+    /// Blows that hit the bot.
+    pub struck: u64,
+    /// Times died.
+    pub deaths: u64,
+    /// Trades carried out; each counts once for each of the two.
+    pub trades: u64,
+    /// Sentences spoken that the server took.
+    pub said: u64,
+    /// Sentences heard.
+    pub heard: u64,
+    /// Levels reached.
+    pub levels: u64,
+}
+
+impl Deeds {
+    /// Adds another's.
+    pub(super) fn add(&mut self, other: &Self) {
+        let Self {
+            gathered,
+            crafted,
+            looted,
+            strikes,
+            kills,
+            struck,
+            deaths,
+            trades,
+            said,
+            heard,
+            levels,
+        } = other;
+        self.gathered += gathered;
+        self.crafted += crafted;
+        self.looted += looted;
+        self.strikes += strikes;
+        self.kills += kills;
+        self.struck += struck;
+        self.deaths += deaths;
+        self.trades += trades;
+        self.said += said;
+        self.heard += heard;
+        self.levels += levels;
+    }
+}
+
+/// Rates and errors of a stretch of the run. Rates are over the time that bots were inside.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Measured {
+    /// How long it was.
+    pub seconds: f64,
+    /// Time inside, of all bots together.
+    pub player_seconds: f64,
+    /// CPU time of this process, all threads, in percent of one core.
+    pub cpu_percent: f64,
+    /// Bytes received, WebSocket framing included.
+    pub bytes_per_second_per_player: f64,
+    /// Updates received.
+    pub updates_per_second_per_player: f64,
+    /// Inputs sent: moves and actions.
+    pub inputs_per_second_per_player: f64,
+    /// Entities in sight, on average over the updates.
+    pub in_sight: f64,
+    /// Of those, players and creatures.
+    pub movers_in_sight: f64,
+    /// Time between two updates of a session.
+    pub gap_ms: Quantiles,
+    /// From Ping to Pong.
+    pub round_trip_ms: Quantiles,
+    /// Updates of which the own body's place was predicted.
+    pub predicted: u64,
+    /// Of those, the ones that said a place more than 10 mm from the predicted one, death and coming
+    /// back to life apart.
+    pub corrections: u64,
+    /// For each bot and minute of prediction.
+    pub corrections_per_minute: f64,
+    /// Inputs that were not applied at the tick that they were stamped with.
+    pub late_inputs: u64,
+    /// How far other bots within 10 m were shown from where they were, at the same tick.
+    pub view_error_near_m: Distances,
+    /// The same, of those farther off.
+    pub view_error_far_m: Distances,
+    /// Comparisons that came to nothing: the other bot was not told of that tick.
+    pub unjudged: u64,
 }
 
 /// Quantiles in milliseconds; 0 where nothing was measured.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Quantiles {
+    /// How many were measured.
+    pub count: u64,
+    /// Median.
+    pub p50: f64,
+    /// 99th percentile.
+    pub p99: f64,
+    /// Largest.
+    pub max: f64,
+}
+
+/// Quantiles in metres; 0 where nothing was measured.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Distances {
     /// How many were measured.
     pub count: u64,
     /// Median.
@@ -124,6 +252,9 @@ pub struct PlayerRecord {
     pub round_trip_ms: Quantiles,
     /// Entries beyond [`MAX_ENTRIES`] that are missing in the lists.
     pub omitted: u64,
+    /// What it did and what happened to it.
+    #[serde(default)]
+    pub deeds: Deeds,
 }
 
 /// One connection that got a Welcome.
@@ -365,6 +496,7 @@ impl Summary {
     pub(super) fn add(&mut self, player: &PlayerRecord) {
         self.players += 1;
         self.connect_failures += player.failures.len() as u64;
+        self.deeds.add(&player.deeds);
         for refusal in &player.refusals {
             self.add_refusal(refusal);
         }
@@ -377,7 +509,7 @@ impl Summary {
         *self.refused.entry(refusal.reason.clone()).or_default() += 1;
     }
 
-    /// Adds what another summary counted; its quantiles are left alone.
+    /// Adds what another summary counted; its quantiles and measured rates are left alone.
     pub(super) fn merge(&mut self, other: &Self) {
         let Self {
             players,
@@ -395,7 +527,17 @@ impl Summary {
             max_gap_ms,
             round_trip_ms: _,
             worlds,
+            deeds,
+            outcomes,
+            faults,
+            measured: _,
         } = other;
+        self.deeds.add(deeds);
+        for (mine, theirs) in [(&mut self.outcomes, outcomes), (&mut self.faults, faults)] {
+            for (name, count) in theirs {
+                *mine.entry(name.clone()).or_default() += count;
+            }
+        }
         self.players += players;
         self.joined += joined;
         self.resumed += resumed;

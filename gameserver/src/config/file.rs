@@ -1,153 +1,182 @@
-//! The keys as they are written, before their values are checked.
+//! The file: read, taken apart, its keys found.
 
+use std::fs::File;
+use std::io::{ErrorKind, Read};
 use std::path::Path;
 
-use figment::Figment;
-use figment::providers::{Env, Format, Serialized, Toml};
-use serde::{Deserialize, Serialize};
-use worldkeeper_crds::agent;
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
 
-use super::error::ConfigError;
-use crate::protocol::limits;
+use super::keys::{self, Key};
+use super::kind::Written;
+use super::mistake::{Mistake, Source, suggestion};
 
-/// Variables whose name starts so and has a `__` are keys. Others, such as those that Kubernetes makes
-/// for a Service named `worldkeeper`, are not ours.
-const PREFIX: &str = "WORLDKEEPER_";
-/// Between section and key in a variable's name.
-const SEPARATOR: &str = "__";
+/// Largest file that is read, in bytes: what is longer is no configuration.
+const MAX_BYTES: u64 = 1024 * 1024;
 
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub(super) struct File {
-    pub(super) server: Server,
-    pub(super) world: World,
-    pub(super) agent: Agent,
-    pub(super) logging: Logging,
+/// A key that the file sets.
+#[derive(Debug)]
+pub(super) struct Entry {
+    pub(super) key: &'static Key,
+    pub(super) written: Written,
+    pub(super) source: Source,
 }
 
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub(super) struct Server {
-    pub(super) host: String,
-    pub(super) port: u32,
-    pub(super) max_players: u32,
-    pub(super) tick_rate_hz: u32,
-    pub(super) max_frame_bytes: u32,
-    pub(super) resume_grace_seconds: u32,
-    pub(super) hello_timeout_seconds: u32,
-    pub(super) silence_timeout_seconds: u32,
-    pub(super) ping_interval_seconds: u32,
-    pub(super) max_messages_per_second: u32,
-    pub(super) view_radius_metres: u32,
-    pub(super) max_visible: u32,
-    pub(super) json_max_clients: u32,
-    pub(super) json_rate_hz: u32,
-    pub(super) closing_notice_seconds: u32,
-    pub(super) worker_threads: u32,
-}
-
-impl Default for Server {
-    fn default() -> Self {
-        Self {
-            host: "0.0.0.0".into(),
-            port: limits::DEFAULT_PLAYER_PORT.into(),
-            max_players: 100,
-            tick_rate_hz: 20,
-            max_frame_bytes: 2048,
-            resume_grace_seconds: 60,
-            hello_timeout_seconds: 10,
-            silence_timeout_seconds: 40,
-            ping_interval_seconds: 15,
-            max_messages_per_second: 120,
-            view_radius_metres: 100,
-            max_visible: 64,
-            json_max_clients: 16,
-            json_rate_hz: 5,
-            closing_notice_seconds: 2,
-            worker_threads: 2,
-        }
+/// What the file sets, and what is wrong with it.
+pub(super) fn read(path: &Path) -> (Vec<Entry>, Vec<Mistake>) {
+    match text(path) {
+        Ok(text) => Parts::of(path, &text),
+        Err(mistake) => (Vec::new(), vec![mistake]),
     }
 }
 
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub(super) struct World {
-    pub(super) name: String,
-    pub(super) seed: u64,
-    pub(super) genre: String,
-    pub(super) size: u64,
-    pub(super) epoch: u64,
+fn text(path: &Path) -> Result<String, Mistake> {
+    let unreadable = |error: std::io::Error| {
+        let words = match error.kind() {
+            ErrorKind::NotFound => {
+                "there is no such file; give --config (or WORLDKEEPER_CONFIG) one that exists"
+                    .to_owned()
+            }
+            ErrorKind::PermissionDenied => format!(
+                "it may not be read ({error}); let the user that runs the server read it and enter its \
+                 folders"
+            ),
+            ErrorKind::IsADirectory => "it is a folder; give --config a file in it".to_owned(),
+            _ => format!("it cannot be read: {error}"),
+        };
+        Mistake::file(path, words)
+    };
+    let mut bytes = Vec::new();
+    let file = File::open(path).map_err(unreadable)?;
+    let limited = &mut file.take(MAX_BYTES + 1);
+    limited.read_to_end(&mut bytes).map_err(unreadable)?;
+    if bytes.len() as u64 > MAX_BYTES {
+        let words = format!("it is larger than {MAX_BYTES} bytes, which no configuration is");
+        return Err(Mistake::file(path, words));
+    }
+    String::from_utf8(bytes).map_err(|error| {
+        let (good, bad) = error.as_bytes().split_at(error.utf8_error().valid_up_to());
+        let words = format!(
+            "line {}: byte 0x{:02X} is not UTF-8; save the file as UTF-8",
+            1 + good.iter().filter(|byte| **byte == b'\n').count(),
+            bad.first().copied().unwrap_or_default(),
+        );
+        Mistake::file(path, words)
+    })
 }
 
-impl Default for World {
-    fn default() -> Self {
-        Self {
-            name: "local/world".into(),
-            seed: 1,
-            genre: "Fantasy".into(),
-            size: 2000,
-            epoch: 1,
+struct Parts<'a> {
+    path: &'a Path,
+    text: &'a str,
+    entries: Vec<Entry>,
+    mistakes: Vec<Mistake>,
+}
+
+impl<'a> Parts<'a> {
+    fn of(path: &'a Path, text: &'a str) -> (Vec<Entry>, Vec<Mistake>) {
+        let mut parts = Self {
+            path,
+            text,
+            entries: Vec::new(),
+            mistakes: Vec::new(),
+        };
+        let (table, errors) = DeTable::parse_recoverable(text);
+        for error in &errors {
+            let at = error.span().map_or(0, |span| span.start);
+            let words = format!("this is no TOML: {}", error.message().replace('\n', "; "));
+            parts.wrong(at, words);
         }
+        // What a broken file seems to say would only be noise beside why it is broken.
+        if errors.is_empty() {
+            for (section, value) in table.get_ref() {
+                parts.section(section, value);
+            }
+        }
+        (parts.entries, parts.mistakes)
+    }
+
+    fn source(&self, at: usize) -> Source {
+        let before = self.text.as_bytes().get(..at).unwrap_or_default();
+        let line = 1 + before.iter().filter(|byte| **byte == b'\n').count();
+        Source::File(self.path.to_path_buf(), line)
+    }
+
+    fn wrong(&mut self, at: usize, words: String) {
+        let place = self.source(at);
+        self.mistakes.push(Mistake::Place { place, words });
+    }
+
+    fn section(&mut self, name: &Spanned<impl AsRef<str>>, value: &Spanned<DeValue<'_>>) {
+        let (at, name) = (name.span().start, name.get_ref().as_ref());
+        let known = sections();
+        match value.get_ref() {
+            DeValue::Table(table) if known.contains(&name) => {
+                for (key, value) in table {
+                    self.key(name, key, value);
+                }
+            }
+            DeValue::Table(_) => {
+                let meant = match suggestion(name, known.iter().copied()) {
+                    none if none.is_empty() => format!("; there are {}", known.join(", ")),
+                    meant => meant,
+                };
+                self.wrong(at, format!("unknown section {name}{meant}"));
+            }
+            _ => {
+                let meant = match elsewhere(name) {
+                    Some(key) => format!("did you mean {}?", key.path),
+                    None => format!("there are the sections {}", known.join(", ")),
+                };
+                let words = format!("unknown key {name} outside of any section; {meant}");
+                self.wrong(at, words);
+            }
+        }
+    }
+
+    fn key(
+        &mut self,
+        section: &str,
+        name: &Spanned<impl AsRef<str>>,
+        value: &Spanned<DeValue<'_>>,
+    ) {
+        let (at, name) = (name.span().start, name.get_ref().as_ref());
+        let Some(key) = Key::at(section, name) else {
+            let known: Vec<&str> = keys::ALL
+                .iter()
+                .filter(|key| key.section() == section)
+                .map(Key::name)
+                .collect();
+            let meant = match (suggestion(name, known.iter().copied()), elsewhere(name)) {
+                (_, Some(key)) => format!("; did you mean {}?", key.path),
+                (none, None) if none.is_empty() => format!("; known here: {}", known.join(", ")),
+                (meant, None) => meant,
+            };
+            self.wrong(at, format!("unknown key {section}.{name}{meant}"));
+            return;
+        };
+        let written = match value.get_ref() {
+            DeValue::Integer(number) => {
+                Written::Whole(i64::from_str_radix(number.as_str(), number.radix()).ok())
+            }
+            DeValue::String(text) => Written::Text(text.clone().into_owned()),
+            other => Written::Other(other.type_str()),
+        };
+        self.entries.push(Entry {
+            key,
+            written,
+            source: self.source(at),
+        });
     }
 }
 
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub(super) struct Agent {
-    pub(super) host: String,
-    pub(super) port: u32,
-    pub(super) jwks_file: String,
-    pub(super) pod_uid: String,
-    pub(super) socket: String,
+/// A key of this very name, in whatever section, if there is one alone.
+fn elsewhere(name: &str) -> Option<&'static Key> {
+    let mut found = keys::ALL.iter().filter(|key| key.name() == name);
+    found.next().filter(|_| found.next().is_none())
 }
 
-impl Default for Agent {
-    fn default() -> Self {
-        Self {
-            host: "0.0.0.0".into(),
-            port: agent::DEFAULT_PORT.into(),
-            jwks_file: String::new(),
-            pod_uid: String::new(),
-            socket: String::new(),
-        }
-    }
-}
-
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub(super) struct Logging {
-    pub(super) format: String,
-    pub(super) level: String,
-}
-
-impl Default for Logging {
-    fn default() -> Self {
-        Self {
-            format: "text".into(),
-            level: "info".into(),
-        }
-    }
-}
-
-impl File {
-    pub(super) fn load(path: Option<&Path>) -> Result<Self, ConfigError> {
-        let mut figment = Figment::from(Serialized::defaults(Self::default()));
-        if let Some(path) = path {
-            // figment passes over a missing file; one that was asked for must be there.
-            let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Unreadable {
-                path: path.into(),
-                source,
-            })?;
-            // Parsed here first, for the parser's own words with line and column.
-            toml::from_str::<toml::Table>(&text).map_err(|source| ConfigError::Syntax {
-                path: path.into(),
-                source: Box::new(source),
-            })?;
-            figment = figment.merge(Toml::file_exact(path));
-        }
-        let env = Env::prefixed(PREFIX)
-            .filter(|key| key.as_str().contains(SEPARATOR))
-            .split(SEPARATOR);
-        figment.merge(env).extract().map_err(ConfigError::from)
-    }
+fn sections() -> Vec<&'static str> {
+    let mut sections: Vec<&str> = keys::ALL.iter().map(Key::section).collect();
+    sections.dedup();
+    sections
 }

@@ -1,23 +1,31 @@
-//! Configuration: defaults, then a TOML file, then the environment; the later wins.
+//! Configuration: defaults, then a TOML file, then the environment, then flags; the later wins.
 //!
-//! [`Config`] is what has been checked. Errors name the key, the place that it came from and the
-//! remedy. `config/server.toml` shows every key.
+//! [`keys`] is the one table of all keys; [`Settings`] are their values with their sources; [`Config`]
+//! is what has been checked. All mistakes are found at once, each with its place and the remedy.
+//! `config/CONFIGURATION.md` and `config/server.toml` are written from the table ([`show`]).
 
-mod error;
+pub mod environment;
 mod file;
+pub mod keys;
+mod kind;
+mod mistake;
+mod settings;
+pub mod show;
 #[cfg(test)]
 mod tests;
 
 use std::net::IpAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use worldkeeper_sim::{Genre, Params, TickRate};
 
-pub use error::ConfigError;
+pub use keys::Key;
+pub use kind::{Kind, Value};
+pub use mistake::{Mistake, Mistakes, Source};
+pub use settings::{Given, Setting, Settings};
 
-use crate::protocol::{WorldName, limits};
-use file::File;
+use crate::protocol::WorldName;
 
 /// All of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,20 +55,30 @@ pub struct Server {
     pub resume_grace_seconds: u32,
     /// How long a new connection may take to say who it is.
     pub hello_timeout: Duration,
-    /// A connection from which nothing is heard for so long is given up.
+    /// A connection that takes nothing for so long, or does not acknowledge what it was sent, is given
+    /// up.
+    pub connection_timeout: Duration,
+    /// A connection from which nothing is heard for so long is given up. At most `connection_timeout`.
     pub silence_timeout: Duration,
-    /// How often every client is asked for a WebSocket pong.
+    /// How often every client is asked for a WebSocket pong: so that one who answers within
+    /// `pong_timeout` is heard before `silence_timeout`.
     pub ping_interval: Duration,
     /// Most messages a second from one client.
     pub max_messages_per_second: u32,
     /// How far a player sees, in metres.
     pub view_radius_metres: u32,
-    /// Most entities in one player's view: the nearest.
+    /// Most players and creatures in one player's view: the nearest.
     pub max_visible: u32,
+    /// Most things that stand still (resources, stations, bags) in one player's view: the nearest.
+    pub max_visible_fixtures: u32,
+    /// Origins, besides the server's own, whose pages may play here.
+    pub allowed_origins: Vec<String>,
     /// Most clients that may use JSON; 0 turns it off.
     pub json_max_clients: u32,
     /// Updates a second for clients that use JSON.
     pub json_rate_hz: u32,
+    /// How far they see, in metres, where players see farther.
+    pub json_view_radius_metres: u32,
     /// Seconds from the notice that the world closes to the closing of the connections.
     pub closing_notice_seconds: u32,
     /// Threads that accept and read.
@@ -121,246 +139,166 @@ pub enum LogFormat {
 }
 
 impl Config {
-    /// What a process without a file and an environment gets.
+    /// What a process to which nothing is given gets.
     ///
     /// # Errors
     /// Never: a test holds that the defaults are allowed.
-    pub fn defaults() -> Result<Self, ConfigError> {
-        Self::check(File::default())
+    pub fn defaults() -> Result<Self, Mistakes> {
+        Self::check(Settings::gather(&Given::default()))
     }
 
-    /// From the defaults, the file if there is one, and this process' environment.
+    /// From everything that is given.
     ///
     /// # Errors
-    /// What is wrong, where, and how to mend it.
-    pub fn load(file: Option<&Path>) -> Result<Self, ConfigError> {
-        Self::check(File::load(file)?)
+    /// All that is wrong, where, and how to mend it.
+    pub fn load(given: &Given) -> Result<Self, Mistakes> {
+        Self::check(Settings::gather(given))
     }
 
-    fn check(file: File) -> Result<Self, ConfigError> {
-        let File {
-            server,
-            world,
-            agent,
-            logging,
-        } = file;
-        let tick_rate = TickRate::new(server.tick_rate_hz)
-            .map_err(|e| ConfigError::value("server.tick_rate_hz", e))?;
-        Ok(Self {
-            world: check_world(&world, tick_rate)?,
-            agent: check_agent(&agent)?,
-            server: check_server(&server)?,
-            logging: check_logging(logging)?,
-        })
-    }
-}
-
-fn check_server(server: &file::Server) -> Result<Server, ConfigError> {
-    let file::Server {
-        host,
-        port,
-        max_players,
-        tick_rate_hz,
-        max_frame_bytes,
-        resume_grace_seconds,
-        hello_timeout_seconds,
-        silence_timeout_seconds,
-        ping_interval_seconds,
-        max_messages_per_second,
-        view_radius_metres,
-        max_visible,
-        json_max_clients,
-        json_rate_hz,
-        closing_notice_seconds,
-        worker_threads,
-    } = server;
-    let seconds = |n: u32| Duration::from_secs(n.into());
-    let ping = range(
-        "server.ping_interval_seconds",
-        *ping_interval_seconds,
-        1,
-        600,
-    )?;
-    let silence = range(
-        "server.silence_timeout_seconds",
-        *silence_timeout_seconds,
-        2,
-        3600,
-    )?;
-    if silence <= ping {
-        return Err(ConfigError::value(
-            "server.silence_timeout_seconds",
-            format!(
-                "{silence} s is not longer than server.ping_interval_seconds ({ping} s): clients that \
-                 only listen would be cut off; raise it, or lower the ping interval"
-            ),
-        ));
-    }
-    let largest_frame = u32::try_from(limits::MAX_CLIENT_MESSAGE_BYTES).unwrap_or(u32::MAX);
-    let largest_view = u32::try_from(limits::MAX_VIEW_ENTITIES).unwrap_or(u32::MAX);
-    let frame = range(
-        "server.max_frame_bytes",
-        *max_frame_bytes,
-        1024,
-        largest_frame,
-    )?;
-    Ok(Server {
-        host: address("server.host", host)?,
-        port: port_number("server.port", *port)?,
-        max_players: range("server.max_players", *max_players, 1, 5000)?,
-        max_frame_bytes: frame.try_into().unwrap_or(limits::MAX_CLIENT_MESSAGE_BYTES),
-        resume_grace_seconds: range(
-            "server.resume_grace_seconds",
-            *resume_grace_seconds,
-            0,
-            3600,
-        )?,
-        hello_timeout: seconds(range(
-            "server.hello_timeout_seconds",
-            *hello_timeout_seconds,
-            1,
-            60,
-        )?),
-        silence_timeout: seconds(silence),
-        ping_interval: seconds(ping),
-        max_messages_per_second: range(
-            "server.max_messages_per_second",
-            *max_messages_per_second,
-            *tick_rate_hz,
-            10_000,
-        )?,
-        view_radius_metres: range("server.view_radius_metres", *view_radius_metres, 8, 1000)?,
-        max_visible: range("server.max_visible", *max_visible, 1, largest_view)?,
-        json_max_clients: range("server.json_max_clients", *json_max_clients, 0, 5000)?,
-        json_rate_hz: range("server.json_rate_hz", *json_rate_hz, 1, *tick_rate_hz)?,
-        closing_notice_seconds: range(
-            "server.closing_notice_seconds",
-            *closing_notice_seconds,
-            0,
-            600,
-        )?,
-        worker_threads: range("server.worker_threads", *worker_threads, 1, 64)?
-            .try_into()
-            .unwrap_or(1),
-    })
-}
-
-fn check_world(world: &file::World, tick_rate: TickRate) -> Result<World, ConfigError> {
-    let file::World {
-        name,
-        seed,
-        genre,
-        size,
-        epoch,
-    } = world;
-    let name = WorldName::new(name.as_str()).map_err(|e| ConfigError::value("world.name", e))?;
-    let genre: Genre = genre
-        .parse()
-        .map_err(|e| ConfigError::value("world.genre", e))?;
-    let size = u32::try_from(*size).unwrap_or(u32::MAX);
-    let params =
-        Params::new(genre, size, tick_rate).map_err(|e| ConfigError::value("world.size", e))?;
-    Ok(World {
-        name,
-        seed: whole("world.seed", *seed, 0)?,
-        params,
-        epoch: whole("world.epoch", *epoch, 1)?,
-    })
-}
-
-fn check_agent(agent: &file::Agent) -> Result<Agent, ConfigError> {
-    let file::Agent {
-        host,
-        port,
-        jwks_file,
-        pod_uid,
-        socket,
-    } = agent;
-    let auth = match (jwks_file.as_str(), pod_uid.as_str()) {
-        ("", "") => None,
-        (file, "") => {
-            return Err(ConfigError::value(
-                "agent.pod_uid",
-                format!(
-                    "is empty while agent.jwks_file is {file:?}: set it to the pod's uid \
-                     (metadata.uid by the downward API), or leave both empty"
-                ),
-            ));
+    /// Checks what no key can alone.
+    ///
+    /// # Errors
+    /// As [`Self::load`].
+    pub fn check(mut settings: Settings) -> Result<Self, Mistakes> {
+        contradictions(&mut settings);
+        if settings.is_faultless()
+            && let Some(config) = build(&settings)
+        {
+            return Ok(config);
         }
-        ("", _) => {
-            return Err(ConfigError::value(
-                "agent.jwks_file",
-                "is empty while agent.pod_uid is set: set it to the file with the operator's keys, or \
-                 leave both empty",
-            ));
-        }
-        (file, uid) => Some(Auth {
-            jwks_file: file.into(),
-            pod_uid: uid.to_owned(),
-        }),
-    };
-    Ok(Agent {
-        host: address("agent.host", host)?,
-        port: port_number("agent.port", *port)?,
-        auth,
-        socket: (!socket.is_empty()).then(|| socket.into()),
-    })
-}
-
-fn check_logging(logging: file::Logging) -> Result<Logging, ConfigError> {
-    let file::Logging { format, level } = logging;
-    let format = match format.as_str() {
-        "text" => LogFormat::Text,
-        "json" => LogFormat::Json,
-        other => {
-            return Err(ConfigError::value(
-                "logging.format",
-                format!("{other:?}; choose text or json"),
-            ));
-        }
-    };
-    if let Err(e) = tracing_subscriber::EnvFilter::try_new(&level) {
-        return Err(ConfigError::value(
-            "logging.level",
-            format!("{level:?}: {e}; choose error, warn, info, debug or trace"),
-        ));
+        Err(settings.into_mistakes())
     }
-    Ok(Logging { format, level })
 }
 
-fn range(key: &'static str, value: u32, min: u32, max: u32) -> Result<u32, ConfigError> {
-    if (min..=max).contains(&value) {
-        return Ok(value);
-    }
-    Err(ConfigError::value(
-        key,
-        format!("{value}; choose {min} to {max}"),
-    ))
-}
-
-fn whole(key: &'static str, value: u64, min: u64) -> Result<u64, ConfigError> {
-    let max = worldkeeper_sim::MAX_SEED;
-    if (min..=max).contains(&value) {
-        return Ok(value);
-    }
-    Err(ConfigError::value(
-        key,
-        format!("{value}; choose {min} to {max}"),
-    ))
-}
-
-fn port_number(key: &'static str, port: u32) -> Result<u16, ConfigError> {
-    u16::try_from(port).map_err(|_| {
-        let words = format!("{port}; choose 1 to 65535, or 0 for a free one");
-        ConfigError::value(key, words)
-    })
-}
-
-fn address(key: &'static str, host: &str) -> Result<IpAddr, ConfigError> {
-    host.parse().map_err(|_| {
+/// Values that do not go together. Where one of two is wrong already, there is nothing to compare.
+fn contradictions(settings: &mut Settings) {
+    let number = |settings: &Settings, key: &Key| settings.number::<u64>(key);
+    if let (Some(pong), Some(connection)) = (
+        number(settings, &keys::SERVER_PONG_TIMEOUT),
+        number(settings, &keys::SERVER_CONNECTION_TIMEOUT),
+    ) && connection <= pong
+    {
         let words = format!(
-            "{host:?}; choose an IP address: 0.0.0.0 or :: for all, 127.0.0.1 for this machine"
+            "{connection} s is not longer than server.pong_timeout ({pong} s): clients that only listen \
+             would be cut off before they can answer; raise it, or lower server.pong_timeout"
         );
-        ConfigError::value(key, words)
+        settings.wrong(&keys::SERVER_CONNECTION_TIMEOUT, words);
+    }
+    if let Some(rate) = number(settings, &keys::SERVER_TICK_RATE_HZ) {
+        let messages = number(settings, &keys::SERVER_MAX_MESSAGES_PER_SECOND);
+        if let Some(messages) = messages.filter(|messages| *messages < rate) {
+            let words = format!(
+                "{messages} is less than server.tick_rate_hz ({rate}): a client may send one each tick"
+            );
+            settings.wrong(&keys::SERVER_MAX_MESSAGES_PER_SECOND, words);
+        }
+        let json = number(settings, &keys::SERVER_JSON_RATE_HZ);
+        if let Some(json) = json.filter(|json| *json > rate) {
+            let words = format!("{json} is more than server.tick_rate_hz ({rate})");
+            settings.wrong(&keys::SERVER_JSON_RATE_HZ, words);
+        }
+    }
+    let port = number(settings, &keys::SERVER_PORT).filter(|port| *port != 0);
+    if port.is_some() && port == number(settings, &keys::AGENT_PORT) {
+        let words = format!(
+            "{} is server.port as well: players and the operator need a port each",
+            port.unwrap_or_default()
+        );
+        settings.wrong(&keys::AGENT_PORT, words);
+    }
+    let jwks = settings.text(&keys::AGENT_JWKS_FILE).map(str::to_owned);
+    let uid = settings.text(&keys::AGENT_POD_UID).map(str::to_owned);
+    match (jwks.as_deref(), uid.as_deref()) {
+        (Some(""), Some(uid)) if !uid.is_empty() => settings.wrong(
+            &keys::AGENT_JWKS_FILE,
+            "is empty while agent.pod_uid is set: set it to the file with the operator's keys, or leave \
+             both empty"
+                .to_owned(),
+        ),
+        (Some(file), Some("")) if !file.is_empty() => {
+            let words = format!(
+                "is empty while agent.jwks_file is {file:?}: set it to the pod's uid (metadata.uid by \
+                 the downward API), or leave both empty"
+            );
+            settings.wrong(&keys::AGENT_POD_UID, words);
+        }
+        _ => {}
+    }
+}
+
+/// None only if a value is wrong, which is a mistake already.
+fn build(settings: &Settings) -> Option<Config> {
+    let text = |key| settings.text(key);
+    let path = |key| Some(text(key)?).filter(|path| !path.is_empty());
+    let seconds = |key| Some(Duration::from_secs(settings.number(key)?));
+    let world = Params::new(
+        text(&keys::WORLD_GENRE)?.parse::<Genre>().ok()?,
+        settings.number(&keys::WORLD_SIZE)?,
+        TickRate::new(settings.number(&keys::SERVER_TICK_RATE_HZ)?).ok()?,
+    );
+    let pong_timeout = seconds(&keys::SERVER_PONG_TIMEOUT)?;
+    let connection_timeout = seconds(&keys::SERVER_CONNECTION_TIMEOUT)?;
+    let ping_interval = ping_interval(
+        seconds(&keys::SERVER_PING_INTERVAL)?,
+        pong_timeout,
+        connection_timeout,
+    );
+    Some(Config {
+        server: Server {
+            host: text(&keys::SERVER_HOST)?.parse().ok()?,
+            port: settings.number(&keys::SERVER_PORT)?,
+            max_players: settings.number(&keys::SERVER_MAX_PLAYERS)?,
+            max_frame_bytes: settings.number(&keys::SERVER_MAX_MESSAGE_SIZE)?,
+            resume_grace_seconds: settings.number(&keys::SERVER_RESUME_GRACE)?,
+            hello_timeout: seconds(&keys::SERVER_HELLO_TIMEOUT)?,
+            connection_timeout,
+            silence_timeout: ping_interval + pong_timeout,
+            ping_interval,
+            max_messages_per_second: settings.number(&keys::SERVER_MAX_MESSAGES_PER_SECOND)?,
+            view_radius_metres: settings.number(&keys::SERVER_VIEW_RADIUS_METRES)?,
+            max_visible: settings.number(&keys::SERVER_MAX_VISIBLE)?,
+            max_visible_fixtures: settings.number(&keys::SERVER_MAX_VISIBLE_FIXTURES)?,
+            allowed_origins: text(&keys::SERVER_ALLOWED_ORIGINS)?
+                .split(',')
+                .map(str::trim)
+                .filter(|origin| !origin.is_empty())
+                .map(str::to_owned)
+                .collect(),
+            json_max_clients: settings.number(&keys::SERVER_JSON_MAX_CLIENTS)?,
+            json_rate_hz: settings.number(&keys::SERVER_JSON_RATE_HZ)?,
+            json_view_radius_metres: settings.number(&keys::SERVER_JSON_VIEW_RADIUS_METRES)?,
+            closing_notice_seconds: settings.number(&keys::SERVER_CLOSING_NOTICE)?,
+            worker_threads: settings.number(&keys::SERVER_WORKER_THREADS)?,
+        },
+        world: World {
+            name: WorldName::new(text(&keys::WORLD_NAME)?).ok()?,
+            seed: settings.number(&keys::WORLD_SEED)?,
+            params: world.ok()?,
+            epoch: settings.number(&keys::WORLD_EPOCH)?,
+        },
+        agent: Agent {
+            host: text(&keys::AGENT_HOST)?.parse().ok()?,
+            port: settings.number(&keys::AGENT_PORT)?,
+            auth: path(&keys::AGENT_JWKS_FILE).and_then(|file| {
+                Some(Auth {
+                    jwks_file: file.into(),
+                    pod_uid: text(&keys::AGENT_POD_UID)?.to_owned(),
+                })
+            }),
+            socket: path(&keys::AGENT_SOCKET).map(PathBuf::from),
+        },
+        logging: Logging {
+            format: match text(&keys::LOGGING_FORMAT)? {
+                "json" => LogFormat::Json,
+                _ => LogFormat::Text,
+            },
+            level: text(&keys::LOGGING_LEVEL)?.to_owned(),
+        },
     })
+}
+
+/// At most `wanted`; and so often that a client who was just heard when a ping went out, and then only
+/// answers the next, is heard again within `connection_timeout`.
+fn ping_interval(wanted: Duration, pong: Duration, connection: Duration) -> Duration {
+    wanted.min(connection.saturating_sub(pong))
 }

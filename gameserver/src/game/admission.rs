@@ -96,7 +96,7 @@ mod tests {
         let name = PlayerName::new("ada").unwrap();
         let token = sessions.add(EntityId(7), name.clone()).unwrap();
         let hello = |world: Option<&str>, epoch, resume: Option<&str>| Hello {
-            version: 1,
+            version: crate::protocol::PROTOCOL_VERSION,
             world: world.map(|world| WorldName::new(world).unwrap()),
             epoch,
             name: name.clone(),

@@ -6,22 +6,31 @@
 //! status of the answer.
 
 mod admission;
+mod hear;
+mod interest;
+mod joins;
+mod overload;
 mod publish;
+mod pulse;
 mod schedule;
 mod sessions;
+mod show;
 mod tick;
+mod translate;
+mod verify;
 
-use std::sync::Arc;
 use std::sync::mpsc;
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use tokio::sync::{oneshot, watch};
 use worldkeeper_crds::agent::AgentStatus;
 use worldkeeper_sim::EntityId;
 
+pub use pulse::{Pulse, Vigour};
 pub use tick::{StartError, start};
 
-use crate::net::Link;
+use crate::net::{Link, Site};
 use crate::protocol::{Hello, RefusalReason};
 
 /// A player is in.
@@ -29,8 +38,6 @@ use crate::protocol::{Hello, RefusalReason};
 pub struct Admitted {
     /// Its body.
     pub player: EntityId,
-    /// Last input that was applied.
-    pub ack: u32,
 }
 
 /// How a player's connection ended.
@@ -89,6 +96,8 @@ enum Command {
 pub struct Game {
     commands: mpsc::Sender<Command>,
     status: watch::Receiver<Option<Published>>,
+    site: Arc<OnceLock<Site>>,
+    pulse: Arc<Pulse>,
 }
 
 /// The tick thread's end of a [`Game`].
@@ -96,6 +105,8 @@ pub struct Game {
 pub struct Inbox {
     commands: mpsc::Receiver<Command>,
     publish: watch::Sender<Option<Published>>,
+    site: Arc<OnceLock<Site>>,
+    pulse: Arc<Pulse>,
 }
 
 /// A status, and when it was made: a world that hangs publishes nothing.
@@ -113,11 +124,30 @@ impl Game {
     pub fn new() -> (Self, Inbox) {
         let (commands, inbox) = mpsc::channel();
         let (publish, status) = watch::channel(None);
+        let (site, pulse) = (Arc::new(OnceLock::new()), Arc::new(Pulse::default()));
         let inbox = Inbox {
             commands: inbox,
             publish,
+            site: site.clone(),
+            pulse: pulse.clone(),
         };
-        (Self { commands, status }, inbox)
+        let game = Self {
+            commands,
+            status,
+            site,
+            pulse,
+        };
+        (game, inbox)
+    }
+
+    /// What pages are made of; none before the world is made.
+    pub(crate) fn site(&self) -> Option<&Site> {
+        self.site.get()
+    }
+
+    /// How the world does.
+    pub(crate) fn pulse(&self) -> &Pulse {
+        &self.pulse
     }
 
     /// Asks to let a client in. None: the world is gone.

@@ -46,6 +46,11 @@ impl Schedule {
         }
     }
 
+    /// Another time between ticks, from the next deadline on.
+    pub(super) fn set_period(&mut self, period: u64) {
+        self.period = period.max(1);
+    }
+
     /// How long to wait at `now` for the next deadline.
     pub(super) fn wait(&self, now: u64) -> u64 {
         self.next.saturating_sub(now)
@@ -134,6 +139,20 @@ mod tests {
         for (name, variant) in variants {
             assert!(holds(variant).is_err(), "{name}");
         }
+    }
+
+    #[test]
+    fn another_period_begins_with_the_next_deadline() {
+        let mut schedule = Schedule::new(50);
+        assert_eq!(schedule.due(50).ticks, 1);
+        schedule.set_period(100);
+        for (now, ticks, wait) in [(99, 0, 1), (100, 1, 100), (199, 0, 1), (410, 3, 90)] {
+            assert_eq!(schedule.due(now).ticks, ticks, "{now}");
+            assert_eq!(schedule.wait(now), wait, "{now}");
+        }
+        schedule.set_period(50);
+        assert_eq!(schedule.due(500).ticks, 1);
+        assert_eq!(schedule.wait(500), 50);
     }
 
     #[test]

@@ -6,9 +6,15 @@ use std::sync::Arc;
 use rand::RngCore;
 use worldkeeper_sim::EntityId;
 
-use crate::net::Link;
-use crate::protocol::{PlayerName, ResumeToken, SentView};
+use super::interest::Vicinity;
+use crate::net::{CloseWith, Link};
+use crate::protocol::{
+    EventMessage, EventQueue, KickReason, PlayerName, ResumeToken, SentView, Welcome, limits,
+};
 
+/// Most events that wait for a client: those of some updates, so that a line that stands still for a few
+/// seconds loses none.
+const MAX_EVENTS: usize = 16 * limits::MAX_EVENTS;
 /// Bytes of chance in a resume token.
 const SECRET_BYTES: usize = 16;
 type Secret = [u8; SECRET_BYTES];
@@ -17,7 +23,7 @@ type Secret = [u8; SECRET_BYTES];
 #[derive(Debug, Default)]
 pub(super) struct Sessions {
     all: Vec<Session>,
-    /// Their names, apart: while one session is written to, the names of all are read.
+    /// Their names, apart: they are read all at once.
     names: Vec<PlayerName>,
 }
 
@@ -34,8 +40,8 @@ pub(super) struct Session {
 
 #[derive(Debug)]
 pub(super) enum State {
-    /// With a connection, and what it was shown.
-    Connected { link: Arc<Link>, view: SentView },
+    /// With a connection.
+    Connected(Box<Connected>),
     /// Let in with the tick that runs now; its Welcome is not written yet.
     Entering,
     /// Said Leave; the body goes with the tick that runs now, and nobody comes back to it.
@@ -45,6 +51,48 @@ pub(super) enum State {
         /// The tick at which the body goes.
         until: u64,
     },
+}
+
+/// A connection of a player inside, and what it was shown.
+#[derive(Debug)]
+pub(super) struct Connected {
+    pub(super) link: Arc<Link>,
+    pub(super) view: SentView,
+    /// What it must be told, and has not been.
+    pub(super) events: EventQueue,
+    /// Of the own state that was sent last; none before the first.
+    pub(super) revision: Option<u32>,
+    pub(super) vicinity: Vicinity,
+    /// It is to look around with its next update.
+    pub(super) look_due: bool,
+}
+
+impl Connected {
+    /// A connection whose Welcome has been sent.
+    pub(super) fn new(link: Arc<Link>, welcome: &Welcome) -> Self {
+        Self {
+            view: SentView::new(link.format(), welcome),
+            link,
+            events: EventQueue::new(MAX_EVENTS),
+            revision: None,
+            vicinity: Vicinity::default(),
+            look_due: true,
+        }
+    }
+
+    /// There is room left for what the client must be told.
+    pub(super) fn keeps_up(&self) -> bool {
+        self.events.len() < MAX_EVENTS / 2
+    }
+
+    /// Adds an event. A client that does not take what it must be told is cut off.
+    pub(super) fn tell(&mut self, event: &Arc<EventMessage>) {
+        if self.events.push(event.clone()).is_err() {
+            let words = "the client does not read what it must be told";
+            self.link
+                .close(CloseWith::Kicked(KickReason::TooSlow, words));
+        }
+    }
 }
 
 impl Sessions {
@@ -98,6 +146,11 @@ impl Sessions {
         Some(&mut self.all[at])
     }
 
+    /// The session at a place in the order of ids, from 0.
+    pub(super) fn at(&mut self, rank: u32) -> Option<&mut Session> {
+        self.all.get_mut(usize::try_from(rank).ok()?)
+    }
+
     fn find(&self, player: EntityId) -> Option<usize> {
         self.all
             .binary_search_by_key(&player, |session| session.player)
@@ -112,9 +165,9 @@ impl Sessions {
         self.all.iter()
     }
 
-    /// All names, and all sessions to write to, in the same order.
-    pub(super) fn split(&mut self) -> (&[PlayerName], &mut [Session]) {
-        (&self.names, &mut self.all)
+    /// Their names, in the same order.
+    pub(super) fn names(&self) -> &[PlayerName] {
+        &self.names
     }
 
     pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Session> {
@@ -128,9 +181,16 @@ impl Session {
         self.former = None;
     }
 
+    pub(super) fn connected(&mut self) -> Option<&mut Connected> {
+        match &mut self.state {
+            State::Connected(connected) => Some(connected),
+            State::Entering | State::Leaving | State::Waiting { .. } => None,
+        }
+    }
+
     pub(super) fn link(&self) -> Option<&Arc<Link>> {
         match &self.state {
-            State::Connected { link, .. } => Some(link),
+            State::Connected(connected) => Some(&connected.link),
             State::Entering | State::Leaving | State::Waiting { .. } => None,
         }
     }

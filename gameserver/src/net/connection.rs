@@ -1,26 +1,30 @@
 //! One client's connection, from the accept to the end of its reading side.
 
+use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::ready;
 use std::time::{Duration, Instant};
 
 use socket2::SockRef;
+use tokio::io::{AsyncRead, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::net::tcp::OwnedReadHalf;
 use tokio::time::{sleep_until, timeout};
-use tokio_tungstenite::tungstenite::handshake::server::{ErrorResponse, Request, Response};
-use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tracing::debug;
 
-use super::link::{CloseWith, Link};
+use super::inputs::Taken;
+use super::link::{CloseWith, Link, Want};
+use super::upgrade::{Upgraded, upgrade};
 use super::websocket::{Decoder, FrameError, Incoming};
 use crate::config;
-use crate::game::{Admitted, Game, How};
-use crate::metrics::{HandshakeFailure, Metrics};
+use crate::game::{Admitted, Game, How, Vigour};
+use crate::metrics::Metrics;
 use crate::protocol::{
-    ClientMessage, DecodeError, Format, Hello, KickReason, PLAY_PATH, Payload, Pong, RefusalReason,
-    ServerMessage, decode_client,
+    Act, Ask, ClientMessage, DecodeError, Hello, KickReason, Move, Payload, Pong, Question,
+    RefusalReason, ServerMessage, decode_client,
 };
 
 /// Bytes read at once.
@@ -30,8 +34,9 @@ const LINGER: Duration = Duration::from_secs(2);
 /// Unsent bytes that the kernel takes for a connection: what waits longer stays here, where the newest
 /// state wins. The buffer for what was sent but not acknowledged stays the kernel's own size.
 const NOTSENT_LOWAT: u32 = 4096;
-/// Unacknowledged for so long, a connection is dead.
-const USER_TIMEOUT: Duration = Duration::from_secs(30);
+/// By so much the kernel is more patient with a connection that takes nothing: whoever does not read is to
+/// be found here, where it is counted by its reason.
+const KERNEL_PATIENCE: Duration = Duration::from_secs(5);
 /// Longest wait for the world's answer to a Hello; it comes with the next tick.
 const ADMISSION_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -40,6 +45,8 @@ const ADMISSION_TIMEOUT: Duration = Duration::from_secs(10);
 pub(super) struct Context {
     pub(super) config: config::Server,
     pub(super) game: Game,
+    /// Most ticks that an input may wait for the one at which it is to take effect: those of a second.
+    pub(super) ahead: u64,
     pub(super) metrics: Arc<Metrics>,
 }
 
@@ -54,18 +61,24 @@ enum End {
 /// Serves one connection.
 pub(super) async fn serve(stream: TcpStream, peer: SocketAddr, context: Arc<Context>) {
     let metrics = &context.metrics;
-    if let Err(error) = tune(&stream) {
+    if let Err(error) = tune(&stream, context.config.connection_timeout) {
         debug!(%peer, %error, "cannot set socket options");
     }
-    let upgrade = timeout(context.config.hello_timeout, upgrade(stream));
-    let (stream, format) = match upgrade.await.unwrap_or(Err(HandshakeFailure::Timeout)) {
-        Ok(upgraded) => upgraded,
+    // Boxed, so that a connection does not keep the memory of its beginning.
+    let upgraded = match Box::pin(upgrade(stream, &context)).await {
+        Ok(Some(upgraded)) => upgraded,
+        Ok(None) => return,
         Err(failure) => {
             debug!(%peer, reason = failure.as_str(), "no websocket");
             Metrics::count(&metrics.failed_handshakes, failure.as_str());
             return;
         }
     };
+    let Upgraded {
+        stream,
+        format,
+        read: first,
+    } = upgraded;
     let (read, write) = stream.into_split();
     let link = Arc::new(Link::new(format, write, metrics.clone()));
     let mut reader = Reader {
@@ -76,69 +89,23 @@ pub(super) async fn serve(stream: TcpStream, peer: SocketAddr, context: Arc<Cont
         heard: Instant::now(),
         window: Instant::now(),
         in_window: 0,
-        last_seq: 0,
         malformed: None,
     };
+    reader.decoder.feed(&first);
+    drop(first);
     if let Some(refusal) = reader.greet(peer).await {
         link.close(refusal);
-        link.flush(USER_TIMEOUT);
+        link.flush(context.config.connection_timeout);
     }
     reader.linger().await;
     link.abandon();
 }
 
-fn tune(stream: &TcpStream) -> io::Result<()> {
+fn tune(stream: &TcpStream, connection_timeout: Duration) -> io::Result<()> {
     stream.set_nodelay(true)?;
     let socket = SockRef::from(stream);
     socket.set_tcp_notsent_lowat(NOTSENT_LOWAT)?;
-    socket.set_tcp_user_timeout(Some(USER_TIMEOUT))
-}
-
-/// The HTTP upgrade. Takes the stream out afterwards: from there on frames are read and written here.
-async fn upgrade(stream: TcpStream) -> Result<(TcpStream, Format), HandshakeFailure> {
-    let mut format = Err(HandshakeFailure::NotWebSocket);
-    #[expect(
-        clippy::result_large_err,
-        reason = "the library's signature, once a connection"
-    )]
-    let check = |request: &Request, response: Response| {
-        format = requested(request);
-        match format {
-            Ok(_) => Ok(response),
-            Err(failure) => Err(refuse(failure)),
-        }
-    };
-    let config = WebSocketConfig::default().read_buffer_size(READ_BYTES);
-    let accept = tokio_tungstenite::accept_hdr_async_with_config(stream, check, Some(config));
-    match accept.await {
-        Ok(socket) => Ok((socket.into_inner(), format?)),
-        Err(tokio_tungstenite::tungstenite::Error::Io(_)) => Err(HandshakeFailure::Broken),
-        Err(_) => Err(format.err().unwrap_or(HandshakeFailure::NotWebSocket)),
-    }
-}
-
-fn requested(request: &Request) -> Result<Format, HandshakeFailure> {
-    if request.uri().path() != PLAY_PATH {
-        return Err(HandshakeFailure::WrongPath);
-    }
-    let query = request.uri().query().unwrap_or_default();
-    let mut pairs = query.split('&').filter_map(|pair| pair.split_once('='));
-    let format = pairs
-        .find(|(key, _)| *key == "format")
-        .map(|(_, value)| value);
-    Format::from_query(format).ok_or(HandshakeFailure::WrongFormat)
-}
-
-fn refuse(failure: HandshakeFailure) -> ErrorResponse {
-    let (status, words) = match failure {
-        HandshakeFailure::WrongPath => (404, "players connect to /v1/play\n"),
-        _ => (400, "format is binary (or left out) or json\n"),
-    };
-    let mut response = ErrorResponse::new(Some(words.to_owned()));
-    if let Ok(status) = status.try_into() {
-        *response.status_mut() = status;
-    }
-    response
+    socket.set_tcp_user_timeout(Some(connection_timeout + KERNEL_PATIENCE))
 }
 
 struct Reader {
@@ -150,7 +117,6 @@ struct Reader {
     /// Begin of the second in which messages are counted.
     window: Instant,
     in_window: u32,
-    last_seq: u32,
     /// The message at fault, for the log.
     malformed: Option<String>,
 }
@@ -170,6 +136,7 @@ enum Fault {
     Message(DecodeError),
     Order,
     TooMany,
+    TooManyInputs,
 }
 
 impl Reader {
@@ -192,8 +159,7 @@ impl Reader {
             Ok(None) => return refuse(RefusalReason::Closing, "the world is closing"),
             Err(_) => return refuse(RefusalReason::Overloaded, "the world does not answer"),
         };
-        let Admitted { player, ack } = admitted;
-        self.last_seq = ack;
+        let Admitted { player } = admitted;
         let end = self.play().await;
         debug!(%peer, player = player.0, error = self.malformed, "connection ended");
         let how = match end {
@@ -244,13 +210,13 @@ impl Reader {
                 Step::Hello(_) => {}
                 Step::End(end) => {
                     self.link.close(CloseWith::Normal);
-                    self.link.flush(USER_TIMEOUT);
+                    self.link.flush(self.context.config.connection_timeout);
                     return end;
                 }
                 Step::Fault(fault) => {
                     let (reason, words) = self.describe(&fault);
                     self.link.close(CloseWith::Kicked(reason, words));
-                    self.link.flush(USER_TIMEOUT);
+                    self.link.flush(self.context.config.connection_timeout);
                     return End::Lost;
                 }
             }
@@ -263,20 +229,44 @@ impl Reader {
             Step::More => {}
             step => return step,
         }
-        if self.read.readable().await.is_err() {
-            return Step::End(End::Lost);
+        match self.fill().await {
+            Ok(0) | Err(_) => return Step::End(End::Lost),
+            Ok(count) => {
+                self.heard = Instant::now();
+                self.context.metrics.bytes_received.inc_by(count as u64);
+            }
         }
-        let mut bytes = [0; READ_BYTES];
-        let count = match self.read.try_read(&mut bytes) {
-            Ok(0) => return Step::End(End::Lost),
-            Ok(count) => count,
-            Err(e) if e.kind() == io::ErrorKind::WouldBlock => return Step::More,
-            Err(_) => return Step::End(End::Lost),
-        };
-        self.heard = Instant::now();
-        self.context.metrics.bytes_received.inc_by(count as u64);
-        self.decoder.feed(&bytes[..count]);
         self.handle(inside)
+    }
+
+    /// Reads once. The buffer is on the stack while there is something to read, so that a connection
+    /// that waits has none.
+    async fn fill(&mut self) -> io::Result<usize> {
+        let Self { read, decoder, .. } = self;
+        poll_fn(|context| {
+            let mut bytes = [0; READ_BYTES];
+            let mut buffer = ReadBuf::new(&mut bytes);
+            ready!(Pin::new(&mut *read).poll_read(context, &mut buffer))?;
+            decoder.feed(buffer.filled());
+            Ok(buffer.filled().len()).into()
+        })
+        .await
+    }
+
+    /// Takes in an input.
+    fn input(&self, seq: u32, at: u64, want: Want) -> Option<Step> {
+        let next = self.context.game.pulse().tick() + 1;
+        let taken = self
+            .link
+            .push_input(seq, at, next, self.context.ahead, want);
+        match taken {
+            Taken::In => None,
+            Taken::Stale => {
+                self.context.metrics.inputs_stale.inc();
+                None
+            }
+            Taken::Overflow => Some(Step::Fault(Fault::TooManyInputs)),
+        }
     }
 
     /// Handles the messages that are whole.
@@ -313,17 +303,37 @@ impl Reader {
             };
             match message {
                 ClientMessage::Hello(hello) if !inside => return Step::Hello(hello),
-                ClientMessage::Move(input) if inside => {
-                    if input.seq > self.last_seq {
-                        self.last_seq = input.seq;
-                        self.link.set_input(input);
-                    } else {
-                        self.context.metrics.inputs_stale.inc();
+                ClientMessage::Move(Move { seq, at, direction }) if inside => {
+                    if let Some(step) = self.input(seq, at, Want::Move(direction)) {
+                        return step;
                     }
                 }
+                ClientMessage::Act(act) if inside => {
+                    let Act {
+                        seq,
+                        at,
+                        view,
+                        action,
+                    } = act;
+                    if let Some(step) = self.input(seq, at, Want::Act { view, action }) {
+                        return step;
+                    }
+                }
+                ClientMessage::Ask(Ask {
+                    what: Question::Statistics,
+                }) if inside => self.link.ask(),
                 ClientMessage::Ping(ping) if inside => {
-                    let nonce = ping.nonce;
-                    self.link.send(&ServerMessage::Pong(Pong { nonce }));
+                    let Vigour {
+                        players,
+                        load,
+                        dilation,
+                    } = self.context.game.pulse().vigour();
+                    self.link.send(&ServerMessage::Pong(Pong {
+                        nonce: ping.nonce,
+                        players,
+                        load,
+                        dilation,
+                    }));
                     self.flush();
                 }
                 ClientMessage::Leave if inside => return Step::End(End::Left),
@@ -334,7 +344,7 @@ impl Reader {
 
     /// Writes at once, without waiting for the sender's next pass.
     fn flush(&self) {
-        let flushed = self.link.flush(USER_TIMEOUT);
+        let flushed = self.link.flush(self.context.config.connection_timeout);
         self.context.metrics.bytes_sent.inc_by(flushed.bytes);
     }
 
@@ -378,6 +388,13 @@ impl Reader {
                 (KickReason::Malformed, "hello comes first, and once")
             }
             Fault::TooMany => (KickReason::TooManyMessages, "too many messages a second"),
+            Fault::TooManyInputs => {
+                self.context.metrics.inputs_overflowed.inc();
+                (
+                    KickReason::TooManyMessages,
+                    "too many inputs wait for their ticks",
+                )
+            }
         }
     }
 

@@ -6,23 +6,28 @@
 //! [`Link::send`] is reliable and bounded: a client that does not take what it must get is cut off.
 
 use std::io;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::{Duration, Instant};
 
+use socket2::SockRef;
 use tokio::net::tcp::OwnedWriteHalf;
 use tokio_util::sync::CancellationToken;
-use worldkeeper_sim::Direction;
 
+use super::inputs::{Inputs, Taken};
 use super::websocket::{Opcode, put_close, put_frame};
 use crate::metrics::{FormatLabel, Metrics};
 use crate::protocol::{
-    CLOSE_NORMAL, Format, KickReason, Kicked, Move, RefusalReason, Refused, ServerMessage,
-    encode_server,
+    Action, CLOSE_NORMAL, Direction, Format, KickReason, Kicked, RefusalReason, Refused,
+    ServerMessage, encode_server,
 };
 
 /// Most bytes that may wait for a client when something reliable is added.
 const MAX_PENDING: usize = 64 * 1024;
+/// Bytes of memory for what waits that a connection keeps when nothing does.
+const KEPT_BYTES: usize = 2 * 1024;
+/// No input waits.
+const NONE: u64 = u64::MAX;
 /// How long a closing connection may take to write its last words.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -42,8 +47,12 @@ pub enum CloseWith {
 pub struct Link {
     format: Format,
     out: Mutex<Out>,
-    /// The newest input that the tick has not taken; see [`pack`].
-    input: AtomicU64,
+    inputs: Mutex<Inputs<Want>>,
+    /// The tick at which the next input is due, or [`NONE`]: most links have none at most ticks, and
+    /// the tick thread sees it without a lock.
+    due: AtomicU64,
+    /// The client has asked for its statistics.
+    asked: AtomicBool,
     /// Ends the reading of messages.
     closing: CancellationToken,
     metrics: Arc<Metrics>,
@@ -61,6 +70,20 @@ struct Out {
     stuck: Option<Instant>,
     /// When the last words were added.
     closing: Option<Instant>,
+}
+
+/// What a player wants.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Want {
+    /// To go there from now on.
+    Move(Direction),
+    /// To do that.
+    Act {
+        /// The tick at which it saw the others.
+        view: u64,
+        /// What.
+        action: Action,
+    },
 }
 
 /// What a pass over a link did.
@@ -86,7 +109,9 @@ impl Link {
         Self {
             format,
             out: Mutex::new(out),
-            input: AtomicU64::new(0),
+            inputs: Mutex::new(Inputs::new(0)),
+            due: AtomicU64::new(NONE),
+            asked: AtomicBool::new(false),
             closing: CancellationToken::new(),
             metrics,
         }
@@ -108,6 +133,15 @@ impl Link {
         self.out.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// None while another thread writes to the socket: the tick must not wait for that.
+    fn try_lock(&self) -> Option<MutexGuard<'_, Out>> {
+        match self.out.try_lock() {
+            Ok(out) => Some(out),
+            Err(TryLockError::Poisoned(out)) => Some(out.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
+        }
+    }
+
     fn opcode(&self) -> Opcode {
         match self.format {
             Format::Binary => Opcode::Binary,
@@ -122,11 +156,14 @@ impl Link {
             .inc();
     }
 
-    /// Adds an update, unless the one before still waits, or the socket takes nothing; then nothing is
-    /// called.
+    /// Adds an update, unless the one before still waits or is being written, or the socket takes
+    /// nothing; then nothing is called.
     /// `scratch` is only memory. Returns whether it was added.
     pub fn update(&self, scratch: &mut Vec<u8>, encode: impl FnOnce(&mut Vec<u8>)) -> bool {
-        let mut out = self.lock();
+        let Some(mut out) = self.try_lock() else {
+            self.metrics.updates_skipped.inc();
+            return false;
+        };
         if out.closing.is_some() || out.half.is_none() {
             return false;
         }
@@ -140,6 +177,14 @@ impl Link {
         put_frame(self.opcode(), scratch, &mut out.pending);
         out.update = true;
         true
+    }
+
+    /// Whether an update would be added now.
+    #[must_use]
+    pub fn takes_update(&self) -> bool {
+        self.try_lock().is_some_and(|out| {
+            out.closing.is_none() && out.half.is_some() && !out.update && out.stuck.is_none()
+        })
     }
 
     /// Adds a message that must arrive. A client for which too much waits already is cut off.
@@ -237,19 +282,47 @@ impl Link {
         flushed
     }
 
-    /// Remembers the player's newest input. One that the tick has not taken yet is replaced.
-    pub(super) fn set_input(&self, input: Move) {
-        self.input.store(pack(input), Ordering::Relaxed);
+    fn inputs(&self) -> MutexGuard<'_, Inputs<Want>> {
+        self.inputs.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The newest input since the last call.
-    #[must_use]
-    pub fn take_input(&self) -> Option<(u32, Direction)> {
-        // A load is cheaper than a swap, and most ticks bring nothing.
-        if self.input.load(Ordering::Relaxed) == 0 {
-            return None;
+    /// Inputs up to `ack` have been applied. Before the first input.
+    pub fn resume_inputs(&self, ack: u32) {
+        *self.inputs() = Inputs::new(ack);
+    }
+
+    /// Takes in an input; see [`Inputs::push`].
+    pub(super) fn push_input(&self, seq: u32, at: u64, next: u64, ahead: u64, want: Want) -> Taken {
+        let mut inputs = self.inputs();
+        let taken = inputs.push(seq, at, next, ahead, want);
+        self.due
+            .store(inputs.due().unwrap_or(NONE), Ordering::Relaxed);
+        taken
+    }
+
+    /// Hands over the inputs that are due by `tick`, in the order of their numbers.
+    pub fn take_inputs(&self, tick: u64, mut take: impl FnMut(u32, Want)) {
+        if self.due.load(Ordering::Relaxed) > tick {
+            return;
         }
-        unpack(self.input.swap(0, Ordering::Relaxed))
+        let mut inputs = self.inputs();
+        while let Some((seq, want)) = inputs.pop(tick) {
+            take(seq, want);
+        }
+        self.due
+            .store(inputs.due().unwrap_or(NONE), Ordering::Relaxed);
+    }
+
+    /// The client asks for its statistics. Asked again before it was answered, it is answered once.
+    pub(super) fn ask(&self) {
+        self.asked.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether it has asked since the last call.
+    #[must_use]
+    pub fn take_ask(&self) -> bool {
+        // A load is cheaper than a swap, and nearly always enough.
+        self.asked.load(Ordering::Relaxed) && self.asked.swap(false, Ordering::Relaxed)
     }
 }
 
@@ -276,12 +349,18 @@ impl Out {
         let broken = loop {
             if self.written == self.pending.len() {
                 self.pending.clear();
+                if self.pending.capacity() > 2 * KEPT_BYTES {
+                    self.pending.shrink_to(KEPT_BYTES);
+                }
                 self.written = 0;
                 self.update = false;
                 self.stuck = None;
                 break self.closing.is_some();
             }
-            match half.try_write(&self.pending[self.written..]) {
+            // Straight to the socket, which never blocks: whether it takes something is found out by
+            // trying, so the runtime need not be asked.
+            let socket = SockRef::from(half.as_ref());
+            match socket.send(&self.pending[self.written..]) {
                 Ok(0) => break true,
                 Ok(count) => {
                     self.written += count;
@@ -308,41 +387,15 @@ impl Out {
     }
 }
 
-/// An input in one word, so that a reader and the tick exchange it without a lock. Never 0, because
-/// `seq` is at least 1.
-fn pack(Move { seq, direction }: Move) -> u64 {
-    let [x, y] = [direction.x, direction.y].map(|part| u64::from(part.cast_unsigned()));
-    u64::from(seq) << 16 | x << 8 | y
-}
-
-fn unpack(word: u64) -> Option<(u32, Direction)> {
-    let [y, x, a, b, c, d, ..] = word.to_le_bytes();
-    let direction = Direction {
-        x: x.cast_signed(),
-        y: y.cast_signed(),
-    };
-    (word != 0).then_some((u32::from_le_bytes([a, b, c, d]), direction))
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
 
-    use proptest::prelude::*;
     use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
     use super::*;
     use crate::config::Config;
     use crate::protocol::{Notice, NoticeKind};
-
-    proptest! {
-        #[test]
-        fn an_input_fits_in_a_word(seq in 1..=u32::MAX, x: i8, y: i8) {
-            let direction = crate::protocol::Direction { x, y };
-            let back = unpack(pack(Move { seq, direction }));
-            prop_assert_eq!(back, Some((seq, Direction { x, y })));
-        }
-    }
 
     /// A link, and a client that reads nothing and has little room for what it does not read.
     async fn narrow() -> (Link, TcpStream) {

@@ -38,11 +38,12 @@ pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     TcpListener::from_std(socket.into())
 }
 
-/// Accepts players until `stop`.
+/// Accepts players until `stop`. `ahead`: the ticks of a second.
 pub async fn run(
     listener: TcpListener,
     config: config::Server,
     game: Game,
+    ahead: u64,
     metrics: Arc<Metrics>,
     stop: CancellationToken,
 ) {
@@ -51,6 +52,7 @@ pub async fn run(
     let context = Arc::new(Context {
         config,
         game,
+        ahead,
         metrics,
     });
     loop {

@@ -5,10 +5,14 @@
 //! costs more than the message. Between them stands a [`Link`] per connection.
 
 mod connection;
+mod inputs;
 mod link;
 pub mod listen;
+mod pages;
 mod sender;
+mod upgrade;
 pub mod websocket;
 
-pub use link::{CloseWith, Link};
+pub use link::{CloseWith, Link, Want};
+pub use pages::Site;
 pub use sender::{Sender, Senders};

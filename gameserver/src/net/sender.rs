@@ -2,12 +2,13 @@
 //! and the tick never waits for a system call.
 
 use std::io;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle, Thread};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::link::Link;
+use crate::cputime::thread_time;
 use crate::metrics::Metrics;
 
 /// Hands links to the sender thread and wakes it.
@@ -30,6 +31,8 @@ struct Shared {
     new: Mutex<Vec<Arc<Link>>>,
     /// Links that are not closed, new ones included.
     open: AtomicUsize,
+    /// Nanoseconds that passes took.
+    busy: AtomicU64,
     stop: AtomicBool,
     stuck_after: Duration,
     metrics: Arc<Metrics>,
@@ -44,6 +47,7 @@ impl Senders {
         let shared = Arc::new(Shared {
             new: Mutex::default(),
             open: AtomicUsize::new(0),
+            busy: AtomicU64::new(0),
             stop: AtomicBool::new(false),
             stuck_after,
             metrics,
@@ -96,6 +100,12 @@ impl Sender {
         self.thread.unpark();
     }
 
+    /// How long the thread has been at work so far, waiting for the processor included.
+    #[must_use]
+    pub fn busy(&self) -> Duration {
+        Duration::from_nanos(self.shared.busy.load(Ordering::Relaxed))
+    }
+
     /// Links that are not closed.
     #[must_use]
     pub fn open(&self) -> usize {
@@ -112,6 +122,7 @@ impl Shared {
             if self.stop.load(Ordering::Acquire) {
                 return;
             }
+            let (began, idle) = (Instant::now(), thread_time());
             links.append(&mut self.new.lock().unwrap_or_else(PoisonError::into_inner));
             let mut bytes = 0;
             let before = links.len();
@@ -122,6 +133,10 @@ impl Shared {
             });
             self.open.fetch_sub(before - links.len(), Ordering::Relaxed);
             self.metrics.bytes_sent.inc_by(bytes);
+            let took = u64::try_from(began.elapsed().as_nanos()).unwrap_or(u64::MAX);
+            self.busy.fetch_add(took, Ordering::Relaxed);
+            let computed = thread_time().saturating_sub(idle);
+            self.metrics.send_cpu.inc_by(computed.as_secs_f64());
         }
     }
 }

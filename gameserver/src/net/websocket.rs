@@ -58,6 +58,8 @@ const CONTINUATION: u8 = 0x0;
 const FIN: u8 = 0x80;
 const MASKED: u8 = 0x80;
 const MAX_CONTROL: usize = 125;
+/// Most frames of one message.
+const MAX_PARTS: usize = 64;
 
 /// Appends a whole frame to `out`.
 pub fn put_frame(opcode: Opcode, payload: &[u8], out: &mut Vec<u8>) {
@@ -95,10 +97,17 @@ pub struct Decoder {
     buffer: Vec<u8>,
     /// Bytes of `buffer` that have been given out.
     used: usize,
-    /// The parts so far of a message in several frames, and whether it is text.
-    parts: Option<(bool, Vec<u8>)>,
+    /// The parts so far of a message in several frames.
+    parts: Option<Parts>,
     /// The last message given out was in `parts`.
     parts_given: bool,
+}
+
+#[derive(Debug)]
+struct Parts {
+    text: bool,
+    bytes: Vec<u8>,
+    count: usize,
 }
 
 struct Header {
@@ -164,15 +173,16 @@ impl Decoder {
             let text = match header.opcode {
                 CONTINUATION => {
                     let payload = &self.buffer[start..end];
-                    if let Some((_, parts)) = &mut self.parts {
-                        parts.extend_from_slice(payload);
+                    if let Some(parts) = &mut self.parts {
+                        parts.bytes.extend_from_slice(payload);
+                        parts.count += 1;
                     }
                     if !header.fin {
                         continue;
                     }
                     self.parts_given = true;
                     return match &self.parts {
-                        Some((text, parts)) => message(*text, parts).map(Some),
+                        Some(parts) => message(parts.text, &parts.bytes).map(Some),
                         None => Err(FrameError::Malformed("a continuation of nothing")),
                     };
                 }
@@ -181,7 +191,11 @@ impl Decoder {
             if header.fin {
                 return message(text, &self.buffer[start..end]).map(Some);
             }
-            self.parts = Some((text, self.buffer[start..end].to_vec()));
+            self.parts = Some(Parts {
+                text,
+                bytes: self.buffer[start..end].to_vec(),
+                count: 1,
+            });
         }
     }
 
@@ -222,7 +236,13 @@ impl Decoder {
             return bad("a control frame that is long or in parts");
         }
         let before = match &self.parts {
-            Some((_, parts)) if !control => parts.len(),
+            Some(parts) if !control => {
+                // Empty parts cost no memory, but a message of them would never end and never count.
+                if parts.count >= MAX_PARTS {
+                    return bad("a message in too many parts");
+                }
+                parts.bytes.len()
+            }
             _ => 0,
         };
         let payload = match usize::try_from(length) {
@@ -259,7 +279,10 @@ impl Decoder {
     /// Bytes of memory held.
     #[must_use]
     pub fn memory(&self) -> usize {
-        let parts = self.parts.as_ref().map_or(0, |(_, parts)| parts.capacity());
+        let parts = self
+            .parts
+            .as_ref()
+            .map_or(0, |parts| parts.bytes.capacity());
         self.buffer.capacity() + parts
     }
 }
@@ -423,6 +446,14 @@ mod tests {
             (
                 [frame(&[0], BINARY, false), frame(&[0], BINARY, true)].concat(),
                 malformed("a message inside a message"),
+            ),
+            (
+                [
+                    frame(&[], BINARY, false),
+                    frame(&[], MORE, false).repeat(MAX_PARTS),
+                ]
+                .concat(),
+                malformed("a message in too many parts"),
             ),
             (vec![0x82, 0x01, 0x00], malformed("it is not masked")),
             (vec![0xC2, 0x80], malformed("reserved bits are set")),

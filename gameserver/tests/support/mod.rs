@@ -13,15 +13,15 @@ use tokio_tungstenite::tungstenite::protocol::Message;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 use worldkeeper_server::config::Config;
 use worldkeeper_server::protocol::{
-    ClientMessage, Direction, Format, Hello, KickReason, Kicked, Move, PlayerName, Received,
-    RefusalReason, Refused, ResumeToken, ServerMessage, View, Welcome, WorldName, decode_server,
-    encode_client,
+    Act, Action, ClientMessage, Direction, EntityId, EventMessage, Format, Hello, KickReason,
+    Kicked, Known, Move, Outcome, PlayerName, Received, RefusalReason, Refused, ResumeToken,
+    ServerMessage, View, Welcome, WorldName, decode_server, encode_client,
 };
 use worldkeeper_server::serve::{Running, start};
 use worldkeeper_sim::{Genre, Params, TickRate};
 
 /// Longest wait for anything; far more than anything takes on a busy machine.
-pub const PATIENCE: Duration = Duration::from_secs(20);
+pub const PATIENCE: Duration = Duration::from_secs(60);
 pub const WORLD: &str = "games/fantasy-42";
 pub const EPOCH: u64 = 3;
 
@@ -81,7 +81,7 @@ pub async fn players(running: &Running, inside: u32, resuming: u32) {
 
 pub fn hello(name: &str) -> Hello {
     Hello {
-        version: 1,
+        version: worldkeeper_server::protocol::PROTOCOL_VERSION,
         world: Some(WorldName::new(WORLD).unwrap()),
         epoch: Some(EPOCH),
         name: PlayerName::new(name).unwrap(),
@@ -158,6 +158,8 @@ pub struct Client {
     pub format: Format,
     pub welcome: Welcome,
     pub view: Option<View>,
+    /// All events so far.
+    pub events: Vec<EventMessage>,
     /// Last words heard.
     last: End,
     seq: u32,
@@ -165,7 +167,7 @@ pub struct Client {
 
 #[derive(Debug)]
 pub enum Heard {
-    Update,
+    Update(Vec<EventMessage>),
     Message(ServerMessage),
     End(End),
 }
@@ -203,6 +205,7 @@ impl Client {
                 seq: welcome.ack,
                 welcome,
                 last,
+                events: Vec::new(),
             }),
             Heard::End(end) => Err(end),
             Heard::Message(ServerMessage::Refused(_)) => {
@@ -220,21 +223,69 @@ impl Client {
     }
 
     pub async fn walk(&mut self, x: i8, y: i8) -> u32 {
+        self.walk_at(0, x, y).await
+    }
+
+    /// Walks from a tick on.
+    pub async fn walk_at(&mut self, at: u64, x: i8, y: i8) -> u32 {
         self.seq += 1;
         let (seq, direction) = (self.seq, Direction { x, y });
-        self.say(&ClientMessage::Move(Move { seq, direction }))
+        self.say(&ClientMessage::Move(Move { seq, at, direction }))
             .await;
         self.seq
     }
 
+    /// Acts; returns the number that the answer will have.
+    pub async fn act(&mut self, action: Action) -> u32 {
+        self.seq += 1;
+        let act = Act {
+            seq: self.seq,
+            at: 0,
+            view: self.view.as_ref().unwrap().own().tick,
+            action,
+        };
+        self.say(&ClientMessage::Act(act)).await;
+        self.seq
+    }
+
+    /// Acts, and hears how it went.
+    pub async fn done(&mut self, action: Action) -> Outcome {
+        let what = format!("{action:?} is answered");
+        let own = self.act(action).await;
+        self.event(&what, |event| match event {
+            EventMessage::Done { seq, outcome } if *seq == own => Some(*outcome),
+            _ => None,
+        })
+        .await
+    }
+
+    /// Hears until something has happened, since the beginning.
+    pub async fn event<T>(&mut self, what: &str, is: impl Fn(&EventMessage) -> Option<T>) -> T {
+        let wait = async {
+            loop {
+                if let Some(found) = self.events.iter().find_map(&is) {
+                    return found;
+                }
+                if let Heard::End(end) = self.hear().await {
+                    panic!("{what}: {end:?}");
+                }
+            }
+        };
+        soon(what, wait).await
+    }
+
     pub async fn hear(&mut self) -> Heard {
-        hear(
+        let heard = hear(
             &mut self.socket,
             self.format,
             &mut self.view,
             &mut self.last,
         )
-        .await
+        .await;
+        if let Heard::Update(events) = &heard {
+            self.events.extend(events.iter().cloned());
+        }
+        heard
     }
 
     /// Hears until the view is as wanted.
@@ -254,7 +305,7 @@ impl Client {
         let wait = async {
             loop {
                 match self.hear().await {
-                    Heard::Update => {}
+                    Heard::Update(_) => {}
                     Heard::Message(message) => return message,
                     Heard::End(end) => panic!("instead of a message: {end:?}"),
                 }
@@ -273,6 +324,63 @@ impl Client {
             }
         };
         soon("the connection ends", wait).await
+    }
+
+    /// Walks until it is within `reach` millimetres of an entity, around what is in the way.
+    pub async fn walk_to(&mut self, target: EntityId, reach: i32) {
+        let wait = async {
+            let mut detour = 0;
+            loop {
+                let view = self.view.as_ref().unwrap();
+                let own = view.own();
+                let to = view.shown(target, own.tick).expect("it is in sight");
+                let (x, y) = (to.x - own.position.x, to.y - own.position.y);
+                if x.abs().max(y.abs()) * 10 < reach * 7 {
+                    break;
+                }
+                let longest = x.abs().max(y.abs());
+                let part = |way: i32| i8::try_from(way * 127 / longest).unwrap();
+                let (x, y) = (part(x), part(y));
+                match detour % 3 {
+                    0 => self.walk(x, y).await,
+                    1 => self.walk(y, -x).await,
+                    _ => self.walk(-y, x).await,
+                };
+                let from = own.position;
+                for _ in 0..10 {
+                    if let Heard::End(end) = self.hear().await {
+                        panic!("on the way: {end:?}");
+                    }
+                }
+                let now = self.view.as_ref().unwrap().own().position;
+                detour = if now == from || detour % 3 != 0 && rand::random() {
+                    detour + 1
+                } else {
+                    detour / 3 * 3
+                };
+            }
+            self.walk(0, 0).await
+        };
+        let seq = soon("it gets there", wait).await;
+        self.until("it stands", |view| view.own().ack >= seq).await;
+    }
+
+    /// The nearest entity of those wanted, once there is one.
+    pub async fn nearest(&mut self, what: &str, is: impl Fn(&Known) -> bool) -> EntityId {
+        let mut found = None;
+        self.until(what, |view| {
+            let own = view.own();
+            let far = |known: &Known| {
+                let place = known.motion.position;
+                let (x, y) = (place.x - own.position.x, place.y - own.position.y);
+                i64::from(x).pow(2) + i64::from(y).pow(2)
+            };
+            let wanted = view.entities().iter().filter(|known| is(known));
+            found = wanted.min_by_key(|known| far(known)).map(|known| known.id);
+            found.is_some()
+        })
+        .await;
+        found.unwrap()
     }
 
     /// Walks somewhere until it has moved.
@@ -333,7 +441,7 @@ pub async fn hear(
             Some(Err(_)) | None => return Heard::End(last.clone()),
         };
         return match received.unwrap() {
-            Received::Update => Heard::Update,
+            Received::Update { events } => Heard::Update(events),
             Received::Message(message) => {
                 match &message {
                     ServerMessage::Refused(Refused { reason, .. }) => last.refused = Some(*reason),

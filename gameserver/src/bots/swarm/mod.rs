@@ -8,16 +8,21 @@ use std::path::PathBuf;
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
+use nix::sys::resource::{UsageWho, getrusage};
+use nix::sys::time::{TimeVal, TimeValLike};
 use thiserror::Error;
 use tokio::sync::{Semaphore, mpsc};
 
 use crate::bots::address::{self, AddressError};
 use crate::bots::clock::Clock;
 use crate::bots::command::{Command, Report, Status, WorldStatus, WorldTarget};
-use crate::bots::log::Times;
-use crate::bots::plan::Placement;
-use crate::bots::player::{Event, Shared, Target};
-use crate::bots::record::{RECORD_VERSION, Record, RecordError, Summary};
+use crate::bots::engine::Engine;
+use crate::bots::log::Totals;
+use crate::bots::placement::Placement;
+use crate::bots::plan::Activity;
+use crate::bots::player::{Dialect, Event, Shared, Target};
+use crate::bots::record::{Measured, RECORD_VERSION, Record, RecordError};
+use crate::bots::worlds::Worlds;
 use crate::protocol::{BadText, Format, PlayerName, WorldName};
 
 use slot::{Slot, State};
@@ -56,10 +61,22 @@ pub struct Options {
     pub allow_any_address: bool,
     /// Of all connections.
     pub format: Format,
+    /// Whom the bots play with.
+    pub dialect: Dialect,
     /// Without an update for so long, a bot gives its connection up.
     pub silence: Duration,
     /// Stop by itself after so long.
     pub duration: Option<Duration>,
+    /// A measurement begins after so long; none: at once.
+    pub warm_up: Option<Duration>,
+    /// Threads that play.
+    pub threads: usize,
+    /// What bots do.
+    pub activities: Vec<Activity>,
+    /// Of what they do when.
+    pub seed: u64,
+    /// They predict their own bodies, which takes the terrain of every world in memory.
+    pub predict: bool,
 }
 
 /// A world that can be joined, with or without its name.
@@ -138,6 +155,9 @@ pub enum SwarmError {
     /// The name prefix.
     #[error("the name prefix makes no player name: {0}")]
     Name(#[from] BadText),
+    /// The threads that play.
+    #[error("cannot start the threads that play")]
+    Threads(#[source] std::io::Error),
     /// The record.
     #[error(transparent)]
     Record(#[from] RecordError),
@@ -169,7 +189,7 @@ pub struct Swarm {
     options: Options,
     clock: Clock,
     shared: Arc<Shared>,
-    events_in: mpsc::Sender<(u32, Event)>,
+    engine: Engine,
     events: mpsc::Receiver<(u32, Event)>,
     reports: Reports,
     /// Most bots, by file descriptors.
@@ -182,26 +202,36 @@ pub struct Swarm {
     counters: Counters,
     changed: bool,
     last_status: Option<Instant>,
+    /// When the measurement began and ended, and the process's CPU time then.
+    measuring: (Instant, Duration),
+    measured: Option<(Instant, Duration)>,
 }
 
 impl Swarm {
     /// A swarm of nobody.
     ///
     /// # Errors
-    /// The name prefix makes no player name.
+    /// The name prefix makes no player name, or the threads cannot be started.
     pub fn new(options: Options, reports: Reports) -> Result<Self, SwarmError> {
         player_name(&options.name_prefix, MAX_PLAYERS)?;
         let (events_in, events) = mpsc::channel(EVENTS);
         let shared = Arc::new(Shared {
-            connecting: Semaphore::new(options.max_connecting.clamp(1, Semaphore::MAX_PERMITS)),
+            connecting: Arc::new(Semaphore::new(
+                options.max_connecting.clamp(1, Semaphore::MAX_PERMITS),
+            )),
             format: options.format,
+            dialect: options.dialect,
             silence: options.silence,
+            worlds: Worlds::new(options.predict),
+            seed: options.seed,
+            activities: options.activities.clone(),
         });
+        let engine = Engine::start(options.threads, &events_in).map_err(SwarmError::Threads)?;
         Ok(Self {
             options,
             clock: Clock::start(),
             shared,
-            events_in,
+            engine,
             events,
             reports,
             file_limit: open_file_limit(),
@@ -212,6 +242,8 @@ impl Swarm {
             counters: Counters::default(),
             changed: true,
             last_status: None,
+            measuring: (Instant::now(), cpu_time()),
+            measured: None,
         })
     }
 
@@ -302,6 +334,7 @@ impl Swarm {
         let mut turn = tokio::time::interval(TURN);
         turn.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut stop_at: Option<Instant> = None;
+        let mut warming_up = self.options.warm_up;
         loop {
             tokio::select! {
                 input = inputs.recv(), if stop_at.is_none() => {
@@ -310,6 +343,7 @@ impl Swarm {
                         Some(Input::Command(command)) => self.obey(command).await,
                     };
                     if stop {
+                        self.measured = Some((Instant::now(), cpu_time()));
                         self.leave_all();
                         stop_at = Some(Instant::now() + STOP_TIMEOUT);
                     }
@@ -317,8 +351,13 @@ impl Swarm {
                 Some((player, event)) = self.events.recv() => self.heard(player, event),
                 _ = turn.tick() => {
                     let now = Instant::now();
+                    if warming_up.is_some_and(|warm_up| now - started >= warm_up) {
+                        warming_up = None;
+                        self.measure(now);
+                    }
                     let over = self.options.duration.is_some_and(|duration| now - started >= duration);
                     if over && stop_at.is_none() {
+                        self.measured = Some((now, cpu_time()));
                         self.leave_all();
                         stop_at = Some(now + STOP_TIMEOUT);
                     }
@@ -357,6 +396,7 @@ impl Swarm {
             }
             Ok(Command::Leave {}) => self.leave_all(),
             Ok(Command::LeaveWorld { world }) => self.leave_world(&world),
+            Ok(Command::Measure {}) => self.measure(Instant::now()),
             Ok(Command::Record {}) => {
                 let record = self.snapshot(false);
                 match write_record(record, self.options.out.clone()).await {
@@ -494,19 +534,30 @@ impl Swarm {
         status
     }
 
+    fn measure(&mut self, now: Instant) {
+        for slot in &self.slots {
+            let mut log = slot.log.lock().unwrap_or_else(PoisonError::into_inner);
+            log.measure(now);
+        }
+        self.shared.worlds.measure();
+        self.measuring = (now, cpu_time());
+    }
+
     fn snapshot(&self, complete: bool) -> Record {
-        let mut summary = Summary::default();
-        let (mut gaps, mut round_trips) = (Times::new(), Times::new());
+        let mut totals = Totals::new();
         let players = self
             .slots
             .iter()
             .map(|slot| {
                 let log = slot.log.lock().unwrap_or_else(PoisonError::into_inner);
-                log.snapshot(&mut summary, &mut gaps, &mut round_trips)
+                log.snapshot(&mut totals)
             })
             .collect();
-        summary.gap_ms = gaps.quantiles();
-        summary.round_trip_ms = round_trips.quantiles();
+        let measured = self.measured(&totals);
+        let mut summary = totals.summary;
+        summary.gap_ms = totals.gaps.quantiles();
+        summary.round_trip_ms = totals.round_trips.quantiles();
+        summary.measured = measured;
         Record {
             version: RECORD_VERSION,
             started_unix_ms: self.clock.started_unix_ms(),
@@ -516,6 +567,53 @@ impl Swarm {
             players,
         }
     }
+
+    #[allow(clippy::cast_precision_loss)] // rates of which a few digits matter
+    fn measured(&self, totals: &Totals) -> Measured {
+        let (since, cpu_before) = self.measuring;
+        let (until, cpu) = self
+            .measured
+            .unwrap_or_else(|| (Instant::now(), cpu_time()));
+        let seconds = until.saturating_duration_since(since).as_secs_f64();
+        let cpu = cpu.saturating_sub(cpu_before).as_secs_f64();
+        let share = |part: f64, whole: f64| if whole > 0.0 { part / whole } else { 0.0 };
+        let sums = &totals.sums;
+        let player_seconds = sums.inside.as_secs_f64();
+        let rate = |count: u64| share(count as f64, player_seconds);
+        let judgement = self.shared.worlds.judgement();
+        let predicted_minutes = sums.predicted_for.as_secs_f64() / 60.0;
+        Measured {
+            seconds,
+            player_seconds,
+            cpu_percent: share(100.0 * cpu, seconds),
+            bytes_per_second_per_player: rate(sums.bytes),
+            updates_per_second_per_player: rate(sums.updates),
+            inputs_per_second_per_player: rate(sums.inputs),
+            in_sight: share(sums.in_sight as f64, sums.updates as f64),
+            movers_in_sight: share(sums.movers as f64, sums.movers_counted as f64),
+            gap_ms: totals.measured_gaps.quantiles(),
+            round_trip_ms: totals.measured_round_trips.quantiles(),
+            predicted: sums.predicted,
+            corrections: sums.corrections,
+            corrections_per_minute: share(sums.corrections as f64, predicted_minutes),
+            late_inputs: sums.late_inputs,
+            view_error_near_m: judgement.near.distances(),
+            view_error_far_m: judgement.far.distances(),
+            unjudged: judgement.unjudged,
+        }
+    }
+}
+
+/// CPU time that this process has used.
+fn cpu_time() -> Duration {
+    let Ok(usage) = getrusage(UsageWho::RUSAGE_SELF) else {
+        return Duration::ZERO;
+    };
+    let time = |time: TimeVal| {
+        let micros = time.num_microseconds();
+        Duration::from_micros(u64::try_from(micros).unwrap_or(0))
+    };
+    time(usage.user_time()) + time(usage.system_time())
 }
 
 fn player_name(prefix: &str, number: u32) -> Result<PlayerName, BadText> {

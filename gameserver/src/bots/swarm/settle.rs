@@ -9,7 +9,7 @@ use tokio::sync::watch;
 use super::slot::{Slot, State};
 use super::{MAX_PLAYERS, Swarm, player_name};
 use crate::bots::log::PlayerLog;
-use crate::bots::plan::{Candidate, world_to_join, world_to_leave};
+use crate::bots::placement::{Candidate, world_to_join, world_to_leave};
 use crate::bots::player::{Order, Player};
 
 impl Swarm {
@@ -117,15 +117,11 @@ impl Swarm {
         let log = PlayerLog::new(self.clock, number, name.to_string());
         let log = Arc::new(Mutex::new(log));
         let (orders, orders_out) = watch::channel(Order::default());
-        let player = Player {
-            number,
-            name,
-            shared: Arc::clone(&self.shared),
-            log: Arc::clone(&log),
-            orders: orders_out,
-            events: self.events_in.clone(),
-        };
-        tokio::spawn(player.run());
+        let (shared, players_log) = (Arc::clone(&self.shared), Arc::clone(&log));
+        let make = move |token| Player::new(number, name, token, shared, players_log, orders_out);
+        if !self.engine.add(number, Box::new(make)) {
+            return false;
+        }
         self.slots.push(Slot {
             pin: pin.map(ToOwned::to_owned),
             state: State::Waiting { not_before: now },
