@@ -47,7 +47,7 @@ pub(crate) struct WorldArgs {
     #[arg(long, default_value_t = 2_000, value_name = "METRES")]
     size: u32,
     /// world: how far players see in our world, in metres
-    #[arg(long, default_value_t = 100, value_name = "METRES")]
+    #[arg(long, default_value_t = 64, value_name = "METRES")]
     view_radius: u32,
     /// world: how many players and creatures they see at most in our world; in the peer they see as many
     #[arg(long, default_value_t = 32, value_name = "N")]
