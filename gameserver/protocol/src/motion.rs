@@ -148,6 +148,8 @@ mod tests {
     fn runner() -> TestRunner {
         TestRunner::new(Config {
             failure_persistence: None,
+            // What catches a wrong variant once catches it in every run.
+            rng_seed: proptest::test_runner::RngSeed::Fixed(1),
             max_shrink_iters: 0,
             ..Config::default()
         })

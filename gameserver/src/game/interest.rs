@@ -135,6 +135,8 @@ mod tests {
     ) -> Result<(), String> {
         let config = Config {
             failure_persistence: None,
+            // What catches a wrong variant once catches it in every run.
+            rng_seed: proptest::test_runner::RngSeed::Fixed(1),
             ..Config::default()
         };
         TestRunner::new(config)

@@ -130,6 +130,8 @@ mod tests {
         let course = (0..600_u32, 0..30_u32, 0..600_u32);
         let config = Config {
             failure_persistence: None,
+            // What catches a wrong variant once catches it in every run.
+            rng_seed: proptest::test_runner::RngSeed::Fixed(1),
             cases: 512,
             ..Config::default()
         };

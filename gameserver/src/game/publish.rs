@@ -108,6 +108,8 @@ mod tests {
     fn holds(due: Decide) -> Result<(), String> {
         let config = Config {
             failure_persistence: None,
+            // What catches a wrong variant once catches it in every run.
+            rng_seed: proptest::test_runner::RngSeed::Fixed(1),
             ..Config::default()
         };
         let course = prop::collection::vec((1..40_u64, 0..3_u32), 1..100);

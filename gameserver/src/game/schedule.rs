@@ -74,6 +74,8 @@ mod tests {
         let course = prop::collection::vec(prop_oneof![0..60_u64, 0..1000_u64], 1..100);
         let config = Config {
             failure_persistence: None,
+            // What catches a wrong variant once catches it in every run.
+            rng_seed: proptest::test_runner::RngSeed::Fixed(1),
             ..Config::default()
         };
         let property = |waits: Vec<u64>| {

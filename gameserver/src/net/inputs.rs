@@ -102,6 +102,8 @@ mod tests {
         let course = prop::collection::vec(step, 1..200);
         let config = Config {
             failure_persistence: None,
+            // What catches a wrong variant once catches it in every run.
+            rng_seed: proptest::test_runner::RngSeed::Fixed(1),
             ..Config::default()
         };
         let property = |steps: Vec<(u32, i64, u64)>| {

@@ -474,6 +474,8 @@ mod tests {
         let mut runner = proptest::test_runner::TestRunner::new(ProptestConfig {
             cases: 20_000,
             failure_persistence: None,
+            // What catches a wrong variant once catches it in every run.
+            rng_seed: proptest::test_runner::RngSeed::Fixed(1),
             ..ProptestConfig::default()
         });
         let found = runner.run(&happenings(), |history| {

@@ -24,6 +24,8 @@ fn check<S: Strategy>(
 ) -> Result<(), String> {
     let config = Config {
         failure_persistence: None,
+        // What catches a wrong variant once catches it in every run.
+        rng_seed: proptest::test_runner::RngSeed::Fixed(1),
         max_shrink_iters: 0,
         cases,
         ..Config::default()

@@ -74,6 +74,8 @@ fn check(count: u32, property: Property) -> Result<(), Box<dyn std::error::Error
     let config = Config {
         cases: count,
         failure_persistence: None,
+        // What catches a wrong variant once catches it in every run.
+        rng_seed: proptest::test_runner::RngSeed::Fixed(1),
         // A wrong variant need not be caught in the smallest way.
         max_shrink_iters: 0,
         ..Config::default()

@@ -188,6 +188,8 @@ fn hash_is_of_the_meaning(hash: fn(&Content) -> u64) -> bool {
     let config = ProptestConfig {
         cases: 64,
         failure_persistence: None,
+        // What catches a wrong variant once catches it in every run.
+        rng_seed: proptest::test_runner::RngSeed::Fixed(1),
         max_shrink_iters: 0,
         ..ProptestConfig::default()
     };
@@ -280,6 +282,8 @@ fn obtains_what_play_does(obtain: fn(&Parts) -> BTreeSet<ItemId>) -> bool {
     let config = ProptestConfig {
         cases: 256,
         failure_persistence: None,
+        // What catches a wrong variant once catches it in every run.
+        rng_seed: proptest::test_runner::RngSeed::Fixed(1),
         max_shrink_iters: 0,
         ..ProptestConfig::default()
     };
