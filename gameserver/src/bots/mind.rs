@@ -29,6 +29,8 @@ const BESIDE: u64 = 4_000;
 const TALKING: u64 = TRADE_REACH as u64 - 2_000;
 /// A partner farther off than this is not worth the way: it trades with whom it sees.
 const WORTH_THE_WAY: u64 = 60_000;
+/// What is seen of others with so long a round trip is where they were, not where they are.
+const FAR: Duration = Duration::from_millis(500);
 /// Farther than this from where it came in, a wanderer turns back.
 const LEASH: u64 = 150_000;
 /// Attacks that may be unanswered at once: at long round trips one blow a trip would kill nothing.
@@ -722,7 +724,12 @@ impl Mind {
         let Some((other, place, asks)) = with else {
             return self.wander(senses, false, intent);
         };
-        self.arrive(senses, place, BESIDE, intent);
+        if asks || senses.round_trip < FAR {
+            self.arrive(senses, place, BESIDE, intent);
+        } else {
+            // Two who walk towards where the other was seconds ago pass each other for ever.
+            self.stand(intent);
+        }
         let near = senses.here.distance(place) <= TALKING && shown(other).is_some();
         if near && asks && now >= self.act_at && senses.unanswered == 0 {
             self.act_at = now + Duration::from_secs(2);
