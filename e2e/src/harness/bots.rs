@@ -307,6 +307,30 @@ impl Bots {
         .await
     }
 
+    /// As [`Self::until_inside`], in this incarnation of the world: the swarm may hear of it later than
+    /// others do, and until then take players for inside whose incarnation is gone.
+    pub(crate) async fn until_inside_epoch(
+        &self,
+        world: &str,
+        epoch: u64,
+        count: u64,
+    ) -> Result<()> {
+        self.until(
+            &format!("{count} bots inside {world} at epoch {epoch}"),
+            OBEDIENCE,
+            |status| {
+                let listed = status.worlds.iter().find(|seen| seen.world == world);
+                let there = listed.is_some_and(|seen| seen.listed && seen.epoch == Some(epoch));
+                if there && settled(status, world) == Some(count) {
+                    Ok(())
+                } else {
+                    Err(describe(status))
+                }
+            },
+        )
+        .await
+    }
+
     /// Everyone leaves, and the swarm ends; its whole record.
     pub(crate) async fn stop(mut self) -> Result<Record> {
         self.send(Command::Stop {}).await?;

@@ -116,7 +116,8 @@ async fn power_off(ctx: &Ctx) -> Result<()> {
             other => Err(other.map_or_else(|| "gone".to_owned(), fleet::describe)),
         })
         .await?;
-        bots.until_inside(&fleet::world_of(world), 2).await?;
+        bots.until_inside_epoch(&fleet::world_of(world), 2, 2)
+            .await?;
     }
     ctx.say("its worlds are back on the other node, and so are their players");
     let to = now();
